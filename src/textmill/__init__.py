@@ -1,0 +1,1 @@
+"""Text in, evaluated language models out, and the record of how."""
