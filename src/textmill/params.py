@@ -60,7 +60,7 @@ class Block(BaseModel):
 
 
 class Data(Block):
-    """Where file names of sources and tasks start from."""
+    """What ``${data.root}`` stands for in the overlays under ``experiments/`` (see ``make params``)."""
 
     root: str
 
@@ -89,11 +89,17 @@ class Sample(Block):
 
 
 class Source(Block):
-    """One source of documents."""
+    """One source of documents.
+
+    ``path`` is the file or folder that the text comes from, from the top of the project, and what DVC
+    watches; ``glob`` picks files inside a folder. A source without files (sample, docstrings, hub)
+    names the code that reads it.
+    """
 
     format: Literal["sample", "docstrings", "text", "jsonl", "csv", "parquet", "html", "warc", "hub"]
     licence: str
-    paths: tuple[str, ...] = ()
+    path: str
+    glob: str | None = None
     unit: Literal["document", "paragraph", "line"] | None = None
     text_field: str | None = None
     group_field: str | None = None
@@ -105,12 +111,10 @@ class Source(Block):
     @model_validator(mode="after")
     def _complete(self) -> Source:
         needs = {
-            "text": ("paths", "unit"),
-            "jsonl": ("paths", "text_field"),
-            "csv": ("paths", "text_field"),
-            "parquet": ("paths", "text_field"),
-            "html": ("paths",),
-            "warc": ("paths",),
+            "text": ("unit",),
+            "jsonl": ("text_field",),
+            "csv": ("text_field",),
+            "parquet": ("text_field",),
             "hub": ("dataset", "revision", "split", "text_field"),
         }.get(self.format, ())
         missing = [key for key in needs if not getattr(self, key)]
@@ -371,12 +375,18 @@ class Model(Block):
 
 
 class TaskData(Block):
-    """Where a task's labelled examples come from and how their fields are called there."""
+    """Where a task's labelled examples come from and how their fields are called there.
+
+    ``path`` is the folder or file that the labels come from, from the top of the project, and what DVC
+    watches (for the sample and the hub, which have no files, the code that reads them); ``train``,
+    ``dev`` and ``test`` are names inside that folder.
+    """
 
     format: Literal[
         "sample", "jsonl", "csv", "tsv", "parquet", "pairs", "conll", "brat", "label_studio", "doccano",
         "squad", "spert", "semeval", "hub",
     ]  # fmt: skip
+    path: str
     train: str | tuple[str, ...] | None = None
     dev: str | tuple[str, ...] | None = None  # none: cut from train by seed
     test: str | tuple[str, ...] | None = None  # none: cut from train by seed
