@@ -2,8 +2,8 @@
 
 The whole file is read and validated whenever any stage starts, so that a slip under ``tasks`` is
 met in the first stage and not an hour later. Code holds no hidden defaults: DVC could not see them.
-What several blocks share stands once in the file, under ``architecture`` and ``training``, and each
-block under ``pretrain`` or ``tasks`` overrides what it wants different.
+What several blocks share stands once in the file, under ``architecture``, ``training`` and
+``generation``, and each block under ``pretrain`` or ``tasks`` overrides what it wants different.
 """
 
 from __future__ import annotations
@@ -624,7 +624,7 @@ class Task(Block):
     labels: tuple[str, ...] | None  # of the classification; null for the other families
     data: TaskData
     finetune: Training
-    generation: Generation | None = None
+    generation: Generation
     gate: Gate
 
     @model_validator(mode="after")
@@ -632,9 +632,6 @@ class Task(Block):
         classifies = self.family.endswith("classification")
         if classifies and not self.labels:
             raise ValueError(f"the family {self.family} needs labels: the list of them")
-        generates = self.family in ("sequence_to_sequence", "dialogue")
-        if generates and not self.generation:
-            raise ValueError(f"the family {self.family} needs generation")
         return self
 
 
@@ -652,6 +649,7 @@ class Params(Block):
     trainer: Trainer
     architecture: Architecture
     training: Training
+    generation: Generation
     pretrain: dict[Name, Model]
     tasks: dict[Name, Task]
 
@@ -727,11 +725,13 @@ def merge(base: Any, over: Any) -> Any:
 def _inherit(tree: CommentedMap) -> dict[str, Any]:
     """Complete each model's architecture and training, and each task's finetune, from the shared blocks."""
     plain = json.loads(json.dumps(tree))
-    shared = {"architecture": plain.get("architecture"), "training": plain.get("training")}
-    places = [(model, key, key) for model in _blocks(plain, "pretrain") for key in shared]
-    places += [(task, "finetune", "training") for task in _blocks(plain, "tasks")]
-    for block, key, source in places:
-        block[key] = merge(shared[source], block.get(key, {}))
+    places = [
+        (model, key, key) for model in _blocks(plain, "pretrain") for key in ("architecture", "training")
+    ]
+    for task in _blocks(plain, "tasks"):
+        places += [(task, "finetune", "training"), (task, "generation", "generation")]
+    for block, key, shared in places:
+        block[key] = merge(plain.get(shared), block.get(key, {}))
     return plain
 
 

@@ -1,0 +1,16 @@
+"""ingest: a source's documents in one table, mended, with the signals that curation decides from."""
+
+from textmill.stage import Stage, run_data_stage
+
+
+def prepare(stage: Stage) -> None:
+    from textmill.corpus import ingest
+
+    assert stage.item
+    corpus = stage.params.corpus
+    stage.log_params({"source": corpus.sources[stage.item].model_dump(), "text": corpus.text.model_dump()})
+    stage.metrics |= ingest(stage.params, stage.item, stage.output(f"data/documents/{stage.item}"))
+
+
+if __name__ == "__main__":
+    run_data_stage("ingest", prepare)

@@ -1,0 +1,24 @@
+"""tokenize: the tokenizer, trained on the corpus or taken as it is, and the corpus as packed ids."""
+
+from textmill.stage import Stage, run_data_stage
+
+
+def prepare(stage: Stage) -> None:
+    from textmill import tokenizer
+    from textmill.checks import check_tokens
+
+    params = stage.params
+    stage.log_params(params.tokenizer.model_dump())
+    corpus = stage.input("data/corpus")
+    folder = stage.output("models/tokenizer")
+    tokens = stage.output("data/tokens")
+    stage.metrics |= tokenizer.build(params, corpus, folder)
+    stage.metrics |= tokenizer.pack(corpus, folder, tokens)
+    report = check_tokens(params, folder, tokens)
+    report.write(stage.output("reports/token_checks.json"))
+    stage.metrics |= report.metrics()
+    report.require()
+
+
+if __name__ == "__main__":
+    run_data_stage("tokenize", prepare)
