@@ -1,0 +1,353 @@
+"""The figures that quality rules look at, for a whole batch of texts at once.
+
+Each figure is one column named as its rule in ``rules.RULES``, where its definition and source stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from textmill.corpus.codes import (
+    DIGIT,
+    LETTER,
+    LINE,
+    MARK,
+    SPACE,
+    WIDE,
+    WORD,
+    Codes,
+    Hashes,
+    Ints,
+    Mask,
+    Segments,
+    hash_of,
+    mix,
+)
+
+Floats = NDArray[np.float64]
+
+# Rae et al. 2021, appendix A.1.1.
+STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+# The characters most frequent in modern and in classical Chinese prose.
+COMMON_HAN = (
+    "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而"
+    "能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长知民样现分将外但身些与高意"
+    "進說國來這個們為時會過學對後開無經頭從動兩長樣現將與其者曰乃若何故此必使至則夫皆王言吾君臣诸侯谓焉矣哉"
+)
+TERMINAL = ".!?\"'”’。！？…」』"  # what a C4 or FineWeb line may end with, and its Chinese counterparts
+BULLETS = "•-*●‣◦–"
+_SHORT_LINE = 30
+
+
+def measure(texts: Sequence[str]) -> pl.DataFrame:
+    """The figures of each text: one row a text, one column a figure (float64; counts are whole numbers)."""
+    codes = Codes(texts)
+    columns: dict[str, Floats] = {}
+    columns |= _characters(codes)
+    columns |= _words(codes)
+    columns |= _lines(codes)
+    columns |= _repetition(codes)
+    return pl.DataFrame({name: np.asarray(column, np.float64) for name, column in columns.items()})
+
+
+def share(part: NDArray, whole: NDArray) -> Floats:
+    """``part / whole``, and 0 where there is no whole."""
+    return np.divide(part, whole, out=np.zeros(len(part), np.float64), where=whole > 0)
+
+
+def _among(codes: Codes, characters: str) -> Mask:
+    """Which code points are among ``characters``."""
+    table = np.zeros(0x110000, np.bool_)
+    table[[ord(character) for character in characters]] = True
+    return table[codes.points]
+
+
+def _characters(codes: Codes) -> dict[str, Floats]:
+    size = codes.lengths
+    solid = size - codes.count(codes.has(SPACE))
+    letters = codes.count(codes.has(LETTER))
+    wide = codes.count((codes.kinds & (WIDE | LETTER)) == (WIDE | LETTER))
+    symbols = codes.count(codes.has(MARK))
+    return {
+        "characters": size,
+        "unspaced": share(wide, letters),
+        "letters": share(letters, solid),
+        "digits": share(codes.count(codes.has(DIGIT)), solid),
+        "symbols": share(symbols, solid),
+        "replacement_characters": share(codes.count(codes.points == 0xFFFD), size),
+        "unspaced_characters": wide,
+        "unspaced_letters": share(letters, solid),
+        "unspaced_common_characters": share(codes.count(_among(codes, COMMON_HAN)), wide),
+        "c4_curly_brackets": codes.count((codes.points == ord("{")) | (codes.points == ord("}"))),
+    }
+
+
+def _words(codes: Codes) -> dict[str, Floats]:
+    tokens = codes.tokens
+    kinds = codes.kinds[tokens.starts]
+    is_word = (kinds & WORD) != 0
+    all_tokens = tokens.counts
+    words = tokens.where(is_word)
+    count = words.counts
+    characters = _per_text(words, words.lengths)
+    letters = codes.count(codes.has(LETTER), words) > 0
+    dots = codes.points == ord(".")
+    # Non-overlapping "..." as str.count sees them: three of a run of dots at a time.
+    runs = tokens.where(dots[tokens.starts])
+    ellipses = _per_text(runs, runs.lengths // 3) + codes.count(codes.points == 0x2026)
+    folded = codes.hashes(words)
+    stops = np.zeros(codes.texts, np.int64)
+    for word in STOP_WORDS:
+        stops += _per_text(words, folded == hash_of(word)) > 0
+    longest = np.zeros(codes.texts, np.int64)
+    np.maximum.at(longest, words.text, words.lengths)
+    wide = words.where((codes.kinds[words.starts] & WIDE) != 0)
+    return {
+        "gopher_words": count,
+        "gopher_word_length": share(characters, count),
+        "gopher_hashes": share(codes.count(codes.points == ord("#")), all_tokens),
+        "gopher_ellipses": share(ellipses, all_tokens),
+        "gopher_alphabetic_words": share(_per_text(words, letters), all_tokens),
+        "gopher_stop_words": stops,
+        "fineweb_newlines": share(codes.count(codes.has(LINE)), all_tokens),
+        "longest_token": longest,
+        "unspaced_distinct_characters": _distinct(wide, codes.points[wide.starts], codes.texts),
+    }
+
+
+def _distinct(wide: Segments, points: NDArray[np.uint32], texts: int) -> Floats:
+    """Different characters among the first 200 of each text, as a share of the most there could be."""
+    place = np.arange(len(points)) - wide.first[wide.text]
+    head = place < 200
+    keys = np.unique((wide.text[head].astype(np.int64) << 21) | points[head])
+    found = np.bincount(keys >> 21, minlength=texts)
+    return share(found, np.minimum(wide.counts, 200))
+
+
+def _per_text(segments: Segments, values: NDArray) -> Ints:
+    """Sum of ``values`` (n,) over the segments of each text."""
+    sums = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums[segments.first[1:]] - sums[segments.first[:-1]]
+
+
+def trimmed(codes: Codes, lines: Segments) -> Segments:
+    """The lines without white space at their ends; of a blank line nothing is left, at its end."""
+    solid = np.flatnonzero(~codes.has(SPACE))
+    if not len(solid):
+        return Segments(lines.ends, lines.ends, lines.first)
+    after = np.minimum(np.searchsorted(solid, lines.starts), len(solid) - 1)
+    before = np.maximum(np.searchsorted(solid, lines.ends) - 1, 0)
+    starts, ends = solid[after], solid[before] + 1
+    blank = (starts >= lines.ends) | (ends <= lines.starts)
+    return Segments(np.where(blank, lines.ends, starts), np.where(blank, lines.ends, ends), lines.first)
+
+
+def _lines(codes: Codes) -> dict[str, Floats]:
+    every = codes.lines
+    bare = trimmed(codes, every)
+    full = bare.lengths > 0
+    lines, solid = every.where(full), bare.where(full)
+    count = lines.counts
+    last = codes.points[np.maximum(solid.ends - 1, 0)]
+    ends_well = np.isin(last, [ord(character) for character in TERMINAL])
+    dots = (last == ord(".")) & (solid.lengths >= 3)
+    dots &= (codes.points[solid.ends - 2] == ord(".")) & (codes.points[solid.ends - 3] == ord("."))
+    bullets = np.isin(codes.points[solid.starts], [ord(character) for character in BULLETS])
+    repeated = _later(codes.hashes(lines), lines)
+    repeated_characters = _per_text(lines, lines.lengths * repeated)
+
+    paragraphs = _paragraphs(codes, lines)
+    again = _later(codes.hashes(paragraphs), paragraphs)
+    return {
+        "gopher_bullet_lines": share(_per_text(lines, bullets), count),
+        "gopher_ellipsis_lines": share(_per_text(lines, dots | (last == 0x2026)), count),
+        "gopher_duplicate_lines": share(_per_text(lines, repeated), count),
+        "gopher_duplicate_line_characters": share(repeated_characters, codes.lengths),
+        "gopher_duplicate_paragraphs": share(_per_text(paragraphs, again), paragraphs.counts),
+        "gopher_duplicate_paragraph_characters": share(
+            _per_text(paragraphs, paragraphs.lengths * again), codes.lengths
+        ),
+        "fineweb_line_punctuation": share(_per_text(lines, ends_well), count),
+        "fineweb_short_lines": share(_per_text(lines, lines.lengths <= _SHORT_LINE), count),
+        "fineweb_duplicate_line_characters": share(
+            repeated_characters, codes.lengths - codes.count(codes.has(LINE))
+        ),
+        "unspaced_duplicate_lines": share(repeated_characters, codes.lengths),
+        "c4_lorem_ipsum": _contains(codes, "lorem ipsum"),
+        "c4_sentences": _sentences(codes, lines, solid),
+    }
+
+
+def _paragraphs(codes: Codes, lines: Segments) -> Segments:
+    """Runs of non-blank lines; each goes from the start of its first line to the end of its last."""
+    if not len(lines.starts):
+        return lines
+    fresh = np.ones(len(lines.starts), np.bool_)
+    fresh[1:] = lines.starts[1:] > lines.ends[:-1] + 1
+    fresh[lines.first[:-1][lines.counts > 0]] = True
+    heads = np.flatnonzero(fresh)
+    tails = np.append(heads[1:], len(lines.starts)) - 1
+    first = np.searchsorted(heads, lines.first)
+    return Segments(lines.starts[heads], lines.ends[tails], first)
+
+
+def _contains(codes: Codes, words: str) -> Floats:
+    """How often the tokens of ``words`` stand in each text, in either case."""
+    tokens = codes.tokens
+    pattern = [hash_of(word, fold=True) for word in words.split()]
+    hashes = codes.hashes(tokens, fold=True)
+    hit = np.zeros(len(hashes), np.bool_)
+    size = len(hashes) - len(pattern) + 1
+    if size > 0:
+        hit[:size] = True
+        for offset, word in enumerate(pattern):
+            hit[:size] &= hashes[offset : offset + size] == word
+    return _per_text(tokens, hit).astype(np.float64)
+
+
+def _sentences(codes: Codes, lines: Segments, solid: Segments) -> Floats:
+    """Sentences on the lines that C4 keeps.
+
+    A line is kept that ends in a terminal mark (and not in an ellipsis), has three words or more, and does
+    not speak of JavaScript or of the terms of a site. A sentence ends at a run of terminal marks before
+    white space, the end of the line or, after 。！？, anywhere.
+    """
+    points = codes.points
+    last = points[np.maximum(solid.ends - 1, 0)]
+    kept = np.isin(last, [ord(character) for character in '.!?"”。！？」』'])
+    before = points[np.maximum(solid.ends - 2, 0)]
+    kept &= ~((last == ord(".")) & (before == ord(".")))
+    tokens = codes.tokens
+    is_word = (codes.kinds[tokens.starts] & WORD) != 0
+    sums = np.concatenate([[0], np.cumsum(is_word)])
+    begin, end = np.searchsorted(tokens.starts, lines.starts), np.searchsorted(tokens.starts, lines.ends)
+    kept &= sums[end] - sums[begin] >= 3
+    hashes = codes.hashes(tokens, fold=True)
+    bad = hashes == hash_of("javascript")
+    for phrase in (("terms", "of", "use"), ("privacy", "policy"), ("cookie", "policy"), ("uses", "cookies")):
+        here = np.ones(len(hashes), np.bool_)
+        for offset, word in enumerate(phrase):
+            moved = np.zeros(len(hashes), np.bool_)
+            moved[: len(hashes) - offset] = hashes[offset:] == hash_of(word)
+            here &= moved
+        bad |= here
+    spoilt = np.concatenate([[0], np.cumsum(bad)])
+    kept &= spoilt[end] == spoilt[begin]
+
+    western = np.isin(points, [ord(character) for character in ".!?"])
+    chinese = np.isin(points, [ord(character) for character in "。！？"])
+    space = codes.has(SPACE)
+    closing = np.isin(points, [ord(character) for character in "\"'”’)]」』"])
+    following = np.ones(len(points), np.bool_)
+    following[:-1] = (space | closing)[1:]
+    stop = western & following
+    stop[:-1] |= chinese[:-1] & ~chinese[1:]
+    stop[-1] |= chinese[-1]
+    stops = codes.count(stop, lines)
+    return _per_text(lines, np.maximum(stops, 1) * kept).astype(np.float64)
+
+
+def _later(hashes: Hashes, segments: Segments) -> Mask:
+    """Which segments repeat an earlier one of the same text: (n,)."""
+    return later(hashes ^ mix(segments.text.astype(np.uint64) + np.uint64(1)))
+
+
+def later(keys: Hashes) -> Mask:
+    """Which of ``keys`` (n,) stand earlier in the array too: (n,)."""
+    again = np.zeros(len(keys), np.bool_)
+    candidates = repeated(keys)
+    if len(candidates):
+        order = candidates[np.argsort(keys[candidates], kind="stable")]
+        same = keys[order[1:]] == keys[order[:-1]]
+        again[order[1:][same]] = True
+    return again
+
+
+def repeated(keys: Hashes) -> Ints:
+    """Places of the keys that may stand more than once, in order; nearly all others are left out.
+
+    A table of counts by the low bits says at once that most keys are alone.
+    """
+    if not len(keys):
+        return np.zeros(0, np.int64)
+    bits = max(10, len(keys).bit_length() + 2)
+    low = (keys & np.uint64((1 << bits) - 1)).astype(np.int64)
+    crowded = np.bincount(low, minlength=1 << bits) > 1
+    return np.flatnonzero(crowded[low])
+
+
+def _repetition(codes: Codes) -> dict[str, Floats]:
+    """Shares of characters in repeated n-grams.
+
+    An n-gram can only repeat where its (n - 1)-gram does, so each step looks only where the one before
+    found something.
+    """
+    tokens = codes.tokens
+    hashes = codes.hashes(tokens)
+    text = tokens.text
+    last = tokens.first[1:][text]  # the end of the token's text
+    lengths = tokens.lengths
+    sums = np.concatenate([[0], np.cumsum(lengths)])
+    columns: dict[str, Floats] = {}
+    salt = mix(text.astype(np.uint64) + np.uint64(1))
+
+    places = np.arange(len(hashes))
+    grams = hashes
+    for size in range(2, 11):
+        fits = places + size <= last[places]
+        places, grams = places[fits], grams[fits]
+        grams = mix(grams * np.uint64(0xD1342543DE82EF95) + hashes[places + size - 1])
+        keys = grams ^ salt[places]
+        widths = sums[places + size] - sums[places]
+        if size <= 4:
+            first = places if size == 2 else None
+            top = _top(keys, widths + size - 1, text[places], codes.texts)
+            if first is not None:
+                lone = np.zeros(codes.texts, np.int64)
+                heads = np.flatnonzero(np.diff(text[places], prepend=-1) != 0)
+                lone[text[places][heads]] = (widths + size - 1)[heads]
+                top = np.maximum(top, lone)
+            columns[f"gopher_top_{size}gram"] = share(top, codes.lengths)
+            if size == 4:
+                columns["unspaced_top_4gram"] = columns["gopher_top_4gram"]
+        some = repeated(keys)
+        places, grams, keys = places[some], grams[some], keys[some]
+        if size >= 5:
+            again = places[later(keys)]
+            covered = np.zeros(len(hashes) + 1, np.int64)
+            np.add.at(covered, again, 1)
+            np.add.at(covered, again + size, -1)
+            inside = np.cumsum(covered)[:-1] > 0
+            columns[f"gopher_duplicate_{size}grams"] = share(
+                _per_text(tokens, lengths * inside), codes.lengths
+            )
+    columns["unspaced_duplicate_10grams"] = columns["gopher_duplicate_10grams"]
+    return columns
+
+
+def _top(keys: Hashes, widths: Ints, text: Ints, texts: int) -> Ints:
+    """Characters of all occurrences of the most frequent key of each text that stands more than once.
+
+    Of equally frequent ones that which comes first counts.
+    """
+    best = np.zeros(texts, np.int64)
+    some = repeated(keys)
+    if not len(some):
+        return best
+    order = some[np.argsort(keys[some], kind="stable")]
+    fresh = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]]) != 0)
+    counts = np.diff(np.append(fresh, len(order)))
+    heads = order[fresh]
+    heads, counts = heads[counts > 1], counts[counts > 1]
+    if not len(heads):
+        return best
+    rank = np.lexsort((heads, -counts, text[heads]))
+    heads, counts = heads[rank], counts[rank]
+    winners = np.flatnonzero(np.diff(text[heads], prepend=-1) != 0)
+    best[text[heads[winners]]] = (widths[heads] * counts)[winners]
+    return best

@@ -1,0 +1,409 @@
+"""Reading: from the files of a source to rows of text with their file, line and group.
+
+Whatever cannot be read is told as ``BadInput``: with ``on_bad_input: fail`` it ends the run with its file
+and line, with ``skip`` it is counted and listed, and reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from textmill.errors import UserError
+from textmill.params import Params, Source
+
+
+@dataclass(frozen=True)
+class Row:
+    """One document as it stands in its source: ``line`` counts from 1, ``group`` is kept in one split."""
+
+    text: str
+    file: str
+    line: int
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """Something in a file that cannot be read: ``line`` 0 where it concerns the whole file."""
+
+    file: str
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.why}" if self.line else f"{self.file}: {self.why}"
+
+
+Items = Iterator[Row | BadInput]
+
+
+def read(name: str, params: Params) -> Items:
+    """The rows of one source, in a fixed order; raises UserError where its files cannot be found at all."""
+    source = params.corpus.sources[name]
+    limit = params.corpus.text.max_bytes
+    if source.format == "sample":
+        from textmill import sample
+
+        texts = sample.documents(params.seed, params.sample)
+        return (Row(text, "sample", number) for number, text in enumerate(texts, 1))
+    if source.format == "docstrings":
+        from textmill.corpus.docstrings import docstrings
+
+        return (Row(text, file, line) for file, line, text in docstrings())
+    if source.format == "hub":
+        return _hub(name, source)
+    return _files(name, source, limit)
+
+
+def files(name: str, source: Source) -> list[str]:
+    """The files of a source, in order: ``path`` itself, or what ``glob`` finds below it.
+
+    Addresses with a scheme (``s3://``, ``https://``, ``memory://``) go through fsspec. Raises UserError where
+    there is none.
+    """
+    where = f"corpus.sources.{name}.path"
+    if "://" in source.path:
+        found = _remote_files(source, where)
+    else:
+        path = Path(source.path)
+        if path.is_dir():
+            pattern = source.glob or "**/*"
+            found = sorted(str(file) for file in path.glob(pattern) if file.is_file())
+        elif any(sign in source.path for sign in "*?["):
+            top = Path(path.anchor or ".")
+            pattern = str(path.relative_to(path.anchor)) if path.anchor else source.path
+            found = sorted(str(file) for file in top.glob(pattern) if file.is_file())
+        elif path.exists():
+            found = [str(path)]
+        else:
+            raise UserError(f"{where}: {source.path}: no such file or folder; corpus.sources.{name} reads it")
+    if not found:
+        raise UserError(f"{where}: {source.path}: no file matches {source.glob or source.path!r}")
+    return found
+
+
+def _remote_files(source: Source, where: str) -> list[str]:
+    fsspec = _extra("fsspec", "an address with a scheme", where)
+    address = source.path if source.glob is None else f"{source.path.rstrip('/')}/{source.glob}"
+    try:
+        if not any(sign in address for sign in "*?["):
+            return [address]
+        system, path = fsspec.core.url_to_fs(address)
+        return sorted(system.unstrip_protocol(file) for file in system.glob(path))
+    except (ImportError, ValueError, OSError) as error:
+        raise UserError(f"{where}: {address}: cannot be listed: {error}") from None
+
+
+def _extra(module: str, what: str, where: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"{where}: {what} needs {module} ({error}); install it with: pip install 'textmill[web]'"
+        ) from None
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """The file's bytes; errors of opening and of a stream cut short are told by ``_files``."""
+    if "://" in path:
+        import fsspec
+
+        with fsspec.open(path, "rb") as file:
+            yield file
+    else:
+        with open(path, "rb") as file:
+            yield file
+
+
+@contextmanager
+def _streams(path: str) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
+    """The plain streams in a file with their names: one, or one for each member of a zip."""
+    with _opened(path) as file:
+        if path.endswith(".gz"):
+            yield iter([(path, gzip.open(file))])  # type: ignore[list-item]
+        elif path.endswith(".zst"):
+            import zstandard
+
+            yield iter([(path, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))])
+        elif path.endswith(".zip"):
+            yield _members(path, file)
+        else:
+            yield iter([(path, file)])
+
+
+def _members(path: str, file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(file) as archive:
+        for member in sorted(archive.namelist()):
+            if not member.endswith("/"):
+                with archive.open(member) as stream:
+                    yield f"{path}/{member}", stream
+
+
+def _files(name: str, source: Source, limit: int) -> Items:
+    reader = _READERS[source.format]
+    for path in files(name, source):
+        yield from read_file(path, source, limit, reader, f"corpus.sources.{name}")
+
+
+def read_file(path: str, source: Source, limit: int, reader: Reader, where: str) -> Items:
+    """The rows of one file; what breaks its reading ends it with a BadInput."""
+    whole = source.format == "parquet"
+    try:
+        if whole:
+            yield from _parquet(path, source, where)
+            return
+        with _streams(path) as streams:
+            for name, stream in streams:
+                yield from reader(name, stream, source, limit)
+    except FileNotFoundError:
+        yield BadInput(path, 0, "no such file")
+    except PermissionError:
+        yield BadInput(path, 0, "cannot be read: permission denied")
+    except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+        yield BadInput(path, 0, f"damaged or cut short: {error}")
+    except OSError as error:
+        yield BadInput(path, 0, f"cannot be read: {error.strerror or error}")
+    except UserError:
+        raise
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("zstandard", "zlib", "pyarrow", "fsspec", "aiohttp"):
+            raise
+        yield BadInput(path, 0, f"damaged or cut short: {error}")
+
+
+Reader = Callable[[str, IO[bytes], Source, int], Items]
+
+
+def _lines(name: str, stream: IO[bytes], limit: int) -> Iterator[tuple[int, str] | BadInput]:
+    """The lines of a stream with their numbers, without more than ``limit`` bytes of one in memory."""
+    number = 0
+    empty = True
+    reader = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
+    while line := reader.readline(limit + 1):
+        number += 1
+        empty = False
+        if len(line) > limit:
+            while line and not line.endswith(b"\n"):
+                line = reader.readline(1 << 20)
+            yield BadInput(
+                name,
+                number,
+                f"a line of more than {limit} bytes (corpus.text.max_bytes); split it or raise the limit",
+            )
+            continue
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if b"\0" in line:
+            yield BadInput(name, number, "not text: it contains zero bytes")
+            return
+        try:
+            yield number, line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            yield BadInput(
+                name, number, f"not UTF-8 at byte {error.start} of the line (0x{line[error.start]:02x})"
+            )
+    if empty:
+        yield BadInput(name, 0, "empty file")
+
+
+def _whole(name: str, stream: IO[bytes], limit: int) -> str | BadInput:
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        return BadInput(name, 0, f"more than {limit} bytes (corpus.text.max_bytes) in one document")
+    if not data:
+        return BadInput(name, 0, "empty file")
+    if b"\0" in data:
+        return BadInput(name, 0, "not text: it contains zero bytes")
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return BadInput(name, line, f"not UTF-8 at byte {error.start} (0x{data[error.start]:02x})")
+
+
+def _text(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
+    if source.unit == "document":
+        found = _whole(name, stream, limit)
+        yield Row(found, name, 1) if isinstance(found, str) else found
+        return
+    paragraph: list[str] = []
+    begin = 0
+    for item in _lines(name, stream, limit):
+        if isinstance(item, BadInput):
+            yield item
+            continue
+        number, line = item
+        if source.unit == "line":
+            if line.strip():
+                yield Row(line, name, number)
+        elif line.strip():
+            begin = begin if paragraph else number
+            paragraph.append(line)
+        elif paragraph:
+            yield Row("\n".join(paragraph), name, begin)
+            paragraph = []
+    if paragraph:
+        yield Row("\n".join(paragraph), name, begin)
+
+
+def _jsonl(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
+    for item in _lines(name, stream, limit):
+        if isinstance(item, BadInput):
+            yield item
+            continue
+        number, line = item
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            yield BadInput(name, number, f"not JSON at column {error.colno}: {error.msg}")
+            continue
+        if not isinstance(value, dict):
+            yield BadInput(name, number, f"expected a JSON object, found {type(value).__name__}")
+            continue
+        yield _field(value, name, number, source)
+
+
+def _field(value: dict[str, Any], name: str, number: int, source: Source) -> Row | BadInput:
+    key = str(source.text_field)
+    if key not in value:
+        return BadInput(name, number, f"no field {key!r}; found: {', '.join(map(str, value)) or 'none'}")
+    text = value[key]
+    if not isinstance(text, str):
+        return BadInput(name, number, f"field {key!r}: expected text, found {type(text).__name__}")
+    group = None
+    if source.group_field is not None:
+        if value.get(source.group_field) is None:
+            return BadInput(name, number, f"no field {source.group_field!r} (group_field)")
+        group = str(value[source.group_field])
+    return Row(text, name, number, group)
+
+
+def _csv(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
+    bad: list[BadInput] = []
+
+    def lines() -> Iterator[str]:
+        for item in _lines(name, stream, limit):
+            if isinstance(item, BadInput):
+                bad.append(item)
+            else:
+                yield item[1] + "\n"
+
+    csv.field_size_limit(max(limit, 131072))
+    delimiter = "\t" if PurePosixPath(name).name.removesuffix(".gz").endswith(".tsv") else ","
+    reader = csv.reader(lines(), delimiter=delimiter)
+    header: list[str] | None = None
+    begin = 1
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            yield BadInput(name, reader.line_num, f"not CSV: {error}")
+            return
+        yield from bad
+        bad.clear()
+        if row is None:
+            return
+        line, begin = begin, reader.line_num + 1
+        if header is None:
+            header = row
+            if source.text_field not in header:
+                yield BadInput(name, 1, f"no column {source.text_field!r}; found: {', '.join(header)}")
+                return
+        elif row:
+            if len(row) != len(header):
+                yield BadInput(name, line, f"{len(row)} fields where the header has {len(header)}")
+                continue
+            yield _field(dict(zip(header, row, strict=True)), name, line, source)
+
+
+def _parquet(path: str, source: Source, where: str) -> Items:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with _opened(path) as file:
+        try:
+            table = pq.ParquetFile(file)
+        except pa.ArrowInvalid as error:
+            yield BadInput(path, 0, f"not Parquet: {error}")
+            return
+        wanted = [field for field in (source.text_field, source.group_field) if field]
+        missing = [field for field in wanted if field not in table.schema_arrow.names]
+        if missing:
+            found = ", ".join(table.schema_arrow.names)
+            yield BadInput(path, 0, f"no column {missing[0]!r}; found: {found}")
+            return
+        number = 0
+        for batch in table.iter_batches(batch_size=4096, columns=wanted):
+            for value in batch.to_pylist():
+                number += 1
+                yield _field(value, path, number, source)
+
+
+def _html(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        yield BadInput(name, 0, f"more than {limit} bytes (corpus.text.max_bytes) in one page")
+    elif not data.strip():
+        yield BadInput(name, 0, "empty file")
+    else:
+        text = main_text(data)
+        yield Row(text, name, 1) if text else BadInput(name, 0, "no main text found in the page")
+
+
+def main_text(page: bytes | str) -> str | None:
+    """The main text of an HTML page (Barbaresi 2021, trafilatura), or None where there is none."""
+    trafilatura = _extra("trafilatura", "HTML", "corpus.sources")
+    try:
+        return trafilatura.extract(page, include_comments=False, include_tables=True, favor_recall=True)
+    except (ValueError, AssertionError, RecursionError):
+        return None
+
+
+def _warc(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
+    from textmill.corpus.warc import records
+
+    yield from records(name, stream, limit)
+
+
+def _hub(name: str, source: Source) -> Items:
+    where = f"corpus.sources.{name}"
+    try:
+        import datasets
+
+        rows = datasets.load_dataset(
+            source.dataset, revision=source.revision, split=source.split, streaming=True
+        )
+        for number, value in enumerate(rows, 1):
+            yield _field(value, f"{source.dataset}@{source.revision}", number, source)
+    except UserError:
+        raise
+    except Exception as error:  # the hub client raises a dozen kinds of error without a network
+        raise UserError(
+            f"{where}: the hub's data set {source.dataset} at revision {source.revision} cannot be read "
+            f"({type(error).__name__}). Two ways out: run where there is a network, or download the files and "
+            f"read them with format: parquet (or jsonl, csv, text) and path: their folder"
+        ) from None
+
+
+_READERS: dict[str, Reader] = {
+    "text": _text,
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "parquet": _text,  # by _parquet: it needs to jump about in its file
+    "html": _html,
+    "warc": _warc,
+}
