@@ -247,7 +247,7 @@ def _run(name: str, item: str | None, work: Callable[[Stage], None], *, debug: b
 def _load(root: Path) -> tuple[Params | None, UserError | None]:
     """The parameters, or what is wrong with them: the run that says so needs a store all the same."""
     try:
-        return load(root / "params.yaml"), None
+        return load("params.yaml"), None
     except UserError as error:
         return None, error
 

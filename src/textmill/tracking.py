@@ -55,7 +55,8 @@ class Tracker:
         mlflow.set_tracking_uri(self.uri)
         state = self.root / ".state"
         state.mkdir(exist_ok=True)
-        with FileLock(state / "tracking.lock"):
+        # The first contact makes or migrates the tables, and says so at length.
+        with FileLock(state / "tracking.lock"), _quiet():
             client = mlflow.MlflowClient(self.uri)
             found = client.get_experiment_by_name(experiment)
             if found is not None:
@@ -280,7 +281,14 @@ def _quiet() -> Iterator[None]:
     import logging
     import warnings
 
-    names = ("mlflow", "mlflow.models", "mlflow.pyfunc", "mlflow.utils", "mlflow.tracking")
+    names = (
+        "mlflow",
+        "mlflow.models",
+        "mlflow.pyfunc",
+        "mlflow.tracking",
+        "mlflow.store.db.utils",
+        "alembic",
+    )
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)

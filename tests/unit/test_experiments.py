@@ -1,0 +1,67 @@
+"""Overlays written over the committed parameters."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from textmill.errors import UserError
+from textmill.experiments import write_params
+from textmill.params import load
+
+COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+OVERLAY = """
+corpus:
+  sources:
+    world: null
+    mine: {format: text, unit: line, licence: mine, path: "${data.root}/mine"}
+tasks:
+  sentiment:
+    finetune: {learning_rate: 3.0e-4, budget: {steps: 10}}
+  dialogue: null
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "params.yaml").write_text(COMMITTED, encoding="utf-8")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text(OVERLAY)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_an_overlay_adds_changes_and_removes_blocks(project):
+    write_params("mine", project, data_root="corpora")
+    params = load(project / "params.yaml")
+    assert list(params.corpus.sources) == ["mine"]
+    assert params.corpus.sources["mine"].path == "corpora/mine"
+    assert params.data.root == "corpora"
+    assert "dialogue" not in params.tasks
+    finetune = params.tasks["sentiment"].finetune
+    assert (finetune.learning_rate, finetune.budget.steps, finetune.budget.epochs) == (3e-4, 10, None)
+    assert "# The whole experiment." in (project / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_the_base_is_the_committed_file_however_often_it_is_overlaid(project):
+    write_params("mine", project)
+    write_params("mine", project)
+    write_params(None, project)
+    assert load(project / "params.yaml") == load(Path(__file__).parents[2] / "params.yaml")
+
+
+def test_an_overlay_that_does_not_validate_leaves_the_file_as_it_was(project):
+    (project / "experiments" / "bad.yaml").write_text("tasks: {sentiment: {modl: encoder}}")
+    with pytest.raises(
+        UserError, match=r"bad\.yaml over params\.yaml.*modl: unknown key; did you mean model"
+    ):
+        write_params("bad", project)
+    assert (project / "params.yaml").read_text(encoding="utf-8") == COMMITTED
+    assert sorted(p.name for p in project.iterdir()) == [".git", "experiments", "params.yaml"]
+
+
+def test_an_unknown_experiment_is_told_with_the_known_ones(project):
+    with pytest.raises(UserError, match="no such experiment; known: mine"):
+        write_params("none", project)

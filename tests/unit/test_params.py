@@ -1,0 +1,100 @@
+"""params.yaml: what loads, and what each slip is told."""
+
+from pathlib import Path
+
+import pytest
+
+from textmill.errors import UserError
+from textmill.params import load, merge
+
+COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+
+
+def _load(tmp_path: Path, text: str):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def test_shared_blocks_complete_the_models_and_tasks(tmp_path):
+    params = _load(tmp_path, COMMITTED)
+    assert params.pretrain["seq2seq"].architecture.layers != params.architecture.layers
+    assert params.pretrain["seq2seq"].architecture.width == params.architecture.width
+    finetune = params.tasks["sentiment"].finetune
+    assert finetune.batch_size == params.training.batch_size
+    assert finetune.learning_rate != params.training.learning_rate
+    assert params.tasks["dialogue"].generation.beams == params.generation.beams
+
+
+def test_params_are_frozen(tmp_path):
+    params = _load(tmp_path, COMMITTED)
+    with pytest.raises(ValueError, match="frozen"):
+        params.seed = 2
+
+
+SLIPS = [
+    # what is replaced, by what, and what the message must say
+    ("seed: 1\n", "sead: 1\n", ["sead: unknown key", "did you mean seed?", "seed is missing"]),
+    ("seed: 1\n", "seed: one\n", ["seed: ", "valid integer", '"one"']),
+    ("seed: 1\n", "seed: 1\nseed: 2\n", ["seed", "a second time"]),
+    ("seed: 1\n", "seed: 1\n  data: {}\n", ["not YAML"]),
+    ("  batch_size: 32", "  batch_size: '32'", ["training.batch_size", "valid integer", '"32"']),
+    (
+        "learning_rate: 5.0e-4",
+        "learnin_rate: 5.0e-4",
+        ["tasks.sentiment.finetune", "did you mean learning_rate?"],
+    ),
+    (
+        "model: encoder",
+        "model: encodr",
+        ["tasks.sentiment.model", "encodr", "known: encoder, decoder, seq2seq"],
+    ),
+    ("model: seq2seq", "model: encoder", ["tasks.headlines.model", "kind encoder", "needs seq2seq"]),
+    ("objective: {name: causal}", "objective: {name: denoising}", ["pretrain.decoder", "denoising needs"]),
+    ("  kind: bpe", "  kind: bp", ["tokenizer.kind", "'bpe'", '"bp"']),
+    (
+        "budget: {epochs: 1}",
+        "budget: {epochs: 1, steps: 2}",
+        ["exactly one of steps, epochs, tokens, minutes"],
+    ),
+    ("format: sample, licence", "format: text, licence", ["corpus.sources.world", "needs unit"]),
+    ("  width: 192", "  width: 190", ["width 190 is not a multiple of heads"]),
+    ("labels: [negative, positive]", "labels: null", ["tasks.sentiment", "needs labels"]),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), SLIPS, ids=[new.strip()[:40] for _, new, _ in SLIPS])
+def test_a_slip_is_told_with_its_place_and_what_would_be_right(tmp_path, old, new, expected):
+    assert old in COMMITTED
+    with pytest.raises(UserError) as caught:
+        _load(tmp_path, COMMITTED.replace(old, new, 1))
+    message = str(caught.value)
+    assert "params.yaml" in message
+    for part in expected:
+        assert part in message
+
+
+def test_the_line_of_a_wrong_value_is_its_line_in_the_file(tmp_path):
+    text = COMMITTED.replace("  kind: bpe", "  kind: bp", 1)
+    line = next(number for number, row in enumerate(text.splitlines(), 1) if row.startswith("  kind: bp"))
+    with pytest.raises(UserError, match=rf"params.yaml:{line}: tokenizer.kind"):
+        _load(tmp_path, text)
+
+
+def test_a_number_in_exponent_form_is_a_number(tmp_path):
+    params = _load(tmp_path, COMMITTED.replace("learning_rate: 5.0e-4", "learning_rate: 5e-4", 1))
+    assert params.tasks["sentiment"].finetune.learning_rate == 5e-4
+
+
+def test_missing_file_and_bad_encoding_are_told(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_bytes(b"seed: \xff")
+    with pytest.raises(UserError, match="not UTF-8 at byte 6"):
+        load(tmp_path / "params.yaml")
+
+
+def test_a_budget_is_replaced_whole_and_other_mappings_key_by_key():
+    base = {"budget": {"epochs": 1}, "schedule": {"name": "linear", "warmup": 0.1}}
+    over = {"budget": {"steps": 5}, "schedule": {"warmup": 0.0}}
+    assert merge(base, over) == {"budget": {"steps": 5}, "schedule": {"name": "linear", "warmup": 0.0}}

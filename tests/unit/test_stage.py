@@ -1,0 +1,159 @@
+"""What surrounds every stage's work: the run's true end, whole outputs, messages for people."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from textmill import stage as stages
+from textmill.errors import UserError
+from textmill.records import read_json
+
+COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """One tracking store for the module: making its tables takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, store):
+    """An empty project with the committed parameters and an input; the working folder of the test."""
+    (tmp_path / "params.yaml").write_text(COMMITTED, encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "in.txt").write_text("input")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    previous = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, previous)
+
+
+def _work(stage):
+    text = stage.input("data/in.txt").read_text()
+    stage.output("data/out").mkdir()
+    (stage.output("data/out") / "copy.txt").parent.mkdir(exist_ok=True)
+    (stage.root / "data" / ".out.partial" / "copy.txt").write_text(text)
+    stage.log_params({"block": {"size": 3, "unset": None}})
+    stage.metrics |= {"documents": 1, "tokens_per_second": 10.0}
+
+
+def _last_run(store):
+    import mlflow
+
+    client = mlflow.MlflowClient(store)
+    experiment = client.get_experiment_by_name("textmill")
+    runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
+    child = next(run for run in runs if "mlflow.parentRunId" in run.data.tags)
+    return child, client.get_run(child.data.tags["mlflow.parentRunId"])
+
+
+def test_a_good_stage_leaves_whole_outputs_and_a_finished_run(project, store):
+    assert stages._run("copy", None, _work, debug=False) == 0
+    assert (project / "data" / "out" / "copy.txt").read_text() == "input"
+    assert read_json(project / "metrics" / "copy.json") == {"documents": 1}
+    record = read_json(project / "runs" / "copy.json")
+    assert record["cost"]["tokens_per_second"] == 10.0
+    assert record["cost"]["energy_wh"] > 0
+    run, parent = _last_run(store)
+    assert run.info.run_id == record["run_id"]
+    assert (run.info.status, parent.info.status) == ("FINISHED", "FINISHED")
+    assert run.data.params == {"block.size": "3"}
+    assert run.data.metrics["documents"] == 1
+    assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["data/in.txt"]
+    assert not list(project.rglob("*.partial"))
+
+
+def test_the_same_state_has_one_parent_and_another_state_another(project, store):
+    parents = []
+    for text in (COMMITTED, COMMITTED, COMMITTED.replace("seed: 1", "seed: 2", 1)):
+        (project / "params.yaml").write_text(text, encoding="utf-8")
+        assert stages._run("copy", None, _work, debug=False) == 0
+        parents.append(_last_run(store)[1].info.run_id)
+    assert parents[0] == parents[1] != parents[2]
+
+
+def _mistake(stage):
+    _work(stage)
+    raise UserError("labels.csv:7: label 'god' is not among bad, good")
+
+
+def _full_disk(stage):
+    _work(stage)
+    with open("/dev/full", "w") as file:
+        file.write("x" * 100_000)
+
+
+def _killed(stage):
+    _work(stage)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "message"),
+    [
+        (_mistake, "FAILED", "labels.csv:7: label 'god' is not among bad, good"),
+        (_full_disk, "FAILED", "the disk is full"),
+        (_killed, "KILLED", "interrupted"),
+        (lambda stage: stage.input("data/none"), "FAILED", "data/none: missing"),
+    ],
+    ids=["mistake", "full disk", "killed", "missing input"],
+)
+def test_a_failing_stage_keeps_the_earlier_outputs_and_says_why(
+    project, store, capsys, work, status, message
+):
+    assert stages._run("copy", None, _work, debug=False) == 0
+    (project / "data" / "in.txt").write_text("changed")
+    before = (project / "runs" / "copy.json").read_bytes()
+    assert stages._run("copy", None, work, debug=False) == 1
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+    assert (project / "data" / "out" / "copy.txt").read_text() == "input"
+    assert (project / "runs" / "copy.json").read_bytes() == before
+    assert not list(project.rglob("*.partial"))
+    run, parent = _last_run(store)
+    assert (run.info.status, parent.info.status) == (status, status)
+    assert message in run.data.tags["textmill.error"]
+
+
+def test_a_fault_of_ours_shows_its_traceback(project, store, capsys):
+    assert stages._run("copy", None, lambda stage: 1 // 0, debug=False) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback_of_a_mistake(project, store, capsys):
+    assert stages._run("copy", None, _mistake, debug=True) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_wrong_parameters_leave_a_failed_run_with_the_message(project, store, capsys):
+    (project / "params.yaml").write_text(COMMITTED.replace("seed:", "sead:", 1), encoding="utf-8")
+    assert stages._run("copy", None, _work, debug=False) == 1
+    assert "did you mean seed?" in capsys.readouterr().err
+    run, _ = _last_run(store)
+    assert run.info.status == "FAILED"
+    assert "did you mean seed?" in run.data.tags["textmill.error"]
+
+
+def test_a_silent_tracking_server_is_told_with_the_way_to_go_on(project, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert stages._run("copy", None, _work, debug=False) == 1
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:9 does not answer" in told
+    assert "MLFLOW_TRACKING_URI=sqlite:///mlflow.db" in told
+
+
+def test_a_run_whose_process_died_is_not_left_running(project, store):
+    from textmill.params import load
+    from textmill.tracking import Tracker
+
+    tracker = Tracker(load("params.yaml").tracking, project)
+    dead = tracker.start("dead", "some-state", {"textmill.pid": "999999999"})
+    assert stages._run("copy", None, _work, debug=False) == 0
+    assert tracker.client.get_run(dead.id).info.status == "KILLED"
+    assert tracker.client.get_run(dead.parent).info.status == "KILLED"
