@@ -92,14 +92,15 @@ class Source(Block):
     """One source of documents.
 
     ``path`` is the file or folder that the text comes from, from the top of the project, and what DVC
-    watches; ``glob`` picks files inside a folder. A source without files (sample, docstrings, hub)
-    names the code that reads it.
+    watches, or an address that fsspec knows; ``glob`` picks files inside a folder or an archive. A source
+    without files (sample, docstrings, hub) names the code that reads it.
     """
 
     format: Literal["sample", "docstrings", "text", "jsonl", "csv", "parquet", "html", "warc", "hub"]
     licence: str
     path: str
     glob: str | None = None
+    encoding: str = "utf-8"
     unit: Literal["document", "paragraph", "line"] | None = None
     text_field: str | None = None
     group_field: str | None = None
@@ -289,6 +290,13 @@ class Check(Block):
         return self
 
 
+class NearDuplicate(Block):
+    """What the checks call a near duplicate: so similar sets (Jaccard) of n-grams of so many tokens."""
+
+    shingle: Count
+    similarity: Share
+
+
 # Every check has its key here, so that a slip in a name is met in the first stage; null leaves a check
 # out. What each measures and why it matters stands in textmill.checks.definitions.
 
@@ -385,6 +393,7 @@ class Checks(Block):
     """What the data must satisfy before anyone trains on it, by level and name of the check."""
 
     reference: str | None  # profile of the last accepted corpus, which drift is measured against
+    near_duplicate: NearDuplicate
     sample: Count  # documents that the round trip through the tokenizer is tried on
     document: DocumentChecks
     corpus: CorpusChecks
@@ -572,8 +581,8 @@ class TaskData(Block):
     """
 
     format: Literal[
-        "sample", "jsonl", "csv", "tsv", "parquet", "pairs", "conll", "brat", "label_studio", "doccano",
-        "squad", "spert", "semeval", "hub",
+        "sample", "jsonl", "csv", "tsv", "parquet", "text", "pairs", "conll", "brat", "label_studio",
+        "doccano", "squad", "spert", "semeval", "hub",
     ]  # fmt: skip
     path: str
     train: str | tuple[str, ...] | None = None
@@ -584,6 +593,9 @@ class TaskData(Block):
     label_names: dict[str, str] = {}  # label in the file -> label here
     dataset: str | None = None
     revision: str | None = None
+    dev_share: Share = 0.1  # of the training rows, where dev is not named
+    test_share: Share = 0.1  # likewise
+    limit: Count | None = None  # training examples kept, drawn by seed: for learning curves
     on_bad_row: OnBad = "fail"
 
     @model_validator(mode="after")
@@ -622,6 +634,8 @@ class Task(Block):
     model: Name
     languages: tuple[str, ...]  # of the text, or of the target where text is generated
     labels: tuple[str, ...] | None  # of the classification; null for the other families
+    multi_label: bool = False  # sequence_classification: any number of labels for a text
+    regression: bool = False  # sequence_classification: the label is a number, and labels is null
     data: TaskData
     finetune: Training
     generation: Generation
@@ -630,7 +644,7 @@ class Task(Block):
     @model_validator(mode="after")
     def _complete(self) -> Task:
         classifies = self.family.endswith("classification")
-        if classifies and not self.labels:
+        if classifies and not self.labels and not self.regression:
             raise ValueError(f"the family {self.family} needs labels: the list of them")
         return self
 

@@ -1,0 +1,83 @@
+"""The assistant's next turn of a conversation, by a decoder.
+
+A conversation is written as ``<s> <user> question <assistant> answer </s>``, every answer ended by </s>; the
+loss is on the last answer alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from textmill.records import Example
+from textmill.tasks import baselines
+from textmill.tasks.base import ROLES, Batch, Feature, Prediction
+from textmill.tasks.sequence_to_sequence import Generating
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+IGNORE = -100
+
+
+class Dialogue(Generating):
+    auto_class = "AutoModelForCausalLM"
+    pipeline = "text-generation"
+    added_tokens = tuple(ROLES.values())
+
+    def source(self, example: Example) -> str:
+        return "\n".join(turn["text"] for turn in self.history(example))
+
+    def history(self, example: Example) -> list[dict[str, str]]:
+        """The turns before the answer; a conversation that ends with the user has no answer yet."""
+        turns = example["turns"]
+        return turns[:-1] if turns[-1]["role"] == "assistant" else turns
+
+    def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        answer: list[int] = []
+        if labelled:
+            answer = [*self._ids(example["turns"][-1]["text"]), self.tokenizer.eos_token_id]
+        roles = self.tokenizer.get_added_vocab()
+        room = self.max_length - 2 - min(len(answer), self.max_length // 2)
+        prompt: list[int] = []
+        for turn in reversed(self.history(example)):  # the oldest turns are left out first
+            ids = [roles[ROLES[turn["role"]]], *self._ids(turn["text"])]
+            if turn["role"] == "assistant":
+                ids.append(self.tokenizer.eos_token_id)
+            if prompt and len(ids) + len(prompt) > room:
+                break
+            prompt = [*ids[:room], *prompt]
+        beginning = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
+        ids = [*beginning, *prompt, roles[ROLES["assistant"]]]
+        feature: Feature = {"input_ids": [*ids, *answer][: self.max_length]}
+        feature["attention_mask"] = [1] * len(feature["input_ids"])
+        if labelled:
+            feature["labels"] = [*[IGNORE] * len(ids), *answer][: self.max_length]
+        return [feature]
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        # The model goes on from the last token, which therefore has to be a real one.
+        return self.pad(features, left="labels" not in features[0])
+
+    def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        ids = self.generate(model, batch)[:, batch["input_ids"].shape[1] :]
+        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    def gold(self, example: Example) -> Any:
+        last = example["turns"][-1]
+        return last["text"] if last["role"] == "assistant" else None
+
+    def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        known = [self.gold(example) for example in train]
+        near = baselines.nearest([self.source(e) for e in train], [self.source(e) for e in test])
+        majority = min(Counter(known).items(), key=lambda item: (-item[1], item[0]))[0]
+        answers = {
+            "majority": [majority] * len(test),
+            "copy": [self.history(example)[-1]["text"] for example in test],
+            "nearest": [known[i] for i in near],
+        }
+        return {name: [{"prediction": text} for text in texts] for name, texts in answers.items()}

@@ -1,0 +1,185 @@
+"""What annotation tools write: brat, Label Studio, doccano."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from textmill.errors import UserError
+from textmill.params import Task
+from textmill.tasks.readers.files import File
+from textmill.tasks.readers.row import Row, rename_labels, shorten
+from textmill.tasks.readers.tables import parse_json
+
+
+def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """A folder of NAME.txt with NAME.ann: text-bound annotations (T), and relations (R) between them."""
+    texts = {f.name.removesuffix(".txt"): f for f in files if f.name.endswith(".txt")}
+    notes = {f.name.removesuffix(".ann"): f for f in files if f.name.endswith(".ann")}
+    encoding = task.data.options.get("encoding")
+    for name, file in texts.items():
+        text = file.content.decode(encoding or "utf-8-sig") if encoding else file.text()
+        lines = notes[name].lines(encoding) if name in notes else []
+        spans: dict[str, dict[str, Any]] = {}
+        relations: list[tuple[str, str, str]] = []
+        problem = None
+        for number, line in enumerate(lines, 1):
+            if found := re.match(r"(T\S+)\t(\S+) ([\d; ]+)\t(.*)", line):
+                key, label, places, surface = found.groups()
+                if ";" in places:
+                    problem = f"line {number}: spans: {key} has parts apart, which a span cannot have"
+                    break
+                start, end = (int(part) for part in places.split())
+                if text[start:end].replace("\n", " ") != surface:
+                    problem = (
+                        f"line {number}: spans: {key} says {shorten(surface)!r}, "
+                        f"but the text at {start} to {end} is {shorten(text[start:end])!r}"
+                    )
+                    break
+                spans[key] = {"start": start, "end": end, "label": label}
+            elif found := re.match(r"R\S+\t(\S+) \S+?:(\S+) \S+?:(\S+)", line):
+                label, head, tail = found.groups()
+                relations.append((head, tail, label))
+        if problem:
+            yield Row(f"{name}.ann", None, problem)
+        else:
+            yield from _annotated(name + ".txt", text, spans, relations, task)
+
+
+def read_label_studio(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """Label Studio's JSON export: the last finished annotation of each task."""
+    field = task.data.options.get("text_field", "text")
+    for file in files:
+        tree = parse_json(file, task.data.options.get("encoding"))
+        if not isinstance(tree, list):
+            raise UserError(f"{file.name}: expected a list of tasks, as Label Studio's JSON export writes it")
+        for number, item in enumerate(tree, 1):
+            place = f"{file.name}:task[{number}]"
+            text = item.get("data", {}).get(field)
+            annotations = [a for a in item.get("annotations", []) if not a.get("was_cancelled")]
+            if not isinstance(text, str):
+                yield Row(place, None, f"text: there is no data.{field}")
+                continue
+            if not annotations:
+                continue  # not annotated yet
+            spans: dict[str, dict[str, Any]] = {}
+            relations: list[tuple[str, str, str]] = []
+            choices: list[str] = []
+            problem = None
+            for n, result in enumerate(annotations[-1].get("result", [])):
+                value = result.get("value", {})
+                if result.get("type") == "relation":
+                    label = (result.get("labels") or [""])[0]
+                    relations.append((result["from_id"], result["to_id"], label))
+                elif "choices" in value:
+                    choices += value["choices"]
+                elif value.get("labels"):
+                    start, end = _code_points(text, value["start"], value["end"], value.get("text"))
+                    if value.get("text") is not None and text[start:end] != value["text"]:
+                        problem = (
+                            f"spans: the label says {shorten(value['text'])!r}, "
+                            f"but the text at {start} to {end} is {shorten(text[start:end])!r}"
+                        )
+                        break
+                    key = result.get("id", str(n))
+                    spans[key] = {"start": start, "end": end, "label": value["labels"][0]}
+            if problem:
+                yield Row(place, None, problem)
+            else:
+                yield from _annotated(place, text, spans, relations, task, choices)
+
+
+def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """doccano's JSON lines: ``label`` as [start, end, label] or names, or ``entities`` with ``relations``."""
+    for file in files:
+        for number, line in enumerate(file.lines(task.data.options.get("encoding")), 1):
+            if not line.strip():
+                continue
+            place = f"{file.name}:{number}"
+            try:
+                raw = json.loads(line)
+            except json.JSONDecodeError as error:
+                yield Row(place, None, f"not JSON at column {error.colno}: {error.msg}")
+                continue
+            text = raw.get("text", raw.get("data")) if isinstance(raw, dict) else None
+            if not isinstance(text, str):
+                yield Row(place, None, "text: there is none")
+                continue
+            labels = raw.get("label", raw.get("labels", raw.get("cats", [])))
+            spans: dict[str, dict[str, Any]] = {}
+            if "entities" in raw:
+                for entity in raw["entities"]:
+                    spans[str(entity["id"])] = {
+                        "start": entity["start_offset"],
+                        "end": entity["end_offset"],
+                        "label": entity["label"],
+                    }
+            for n, label in enumerate(labels if isinstance(labels, list) else [labels]):
+                if isinstance(label, list) and len(label) == 3:
+                    spans[str(n)] = {"start": label[0], "end": label[1], "label": label[2]}
+            relations = [(str(r["from_id"]), str(r["to_id"]), r["type"]) for r in raw.get("relations", [])]
+            choices = [
+                label for label in ([labels] if isinstance(labels, str) else labels) if isinstance(label, str)
+            ]
+            yield from _annotated(place, text, spans, relations, task, choices)
+
+
+def _annotated(
+    place: str,
+    text: str,
+    spans: Mapping[str, dict[str, Any]],
+    relations: Sequence[tuple[str, str, str]],
+    task: Task,
+    choices: Sequence[str] = (),
+) -> Iterator[Row]:
+    """The rows that one annotated text gives to the task's family."""
+    if task.family == "token_classification":
+        ordered = sorted(spans.values(), key=lambda span: (span["start"], span["end"]))
+        yield Row(place, rename_labels({"text": text, "spans": ordered}, task))
+    elif task.family == "relation_classification":
+        yield from relation_rows(place, text, spans, relations, task)
+    elif task.family == "sequence_classification":
+        if not choices:
+            yield Row(place, None, "label: there is none")
+        else:
+            label: Any = list(choices) if task.multi_label else choices[0]
+            yield Row(place, rename_labels({"text": text, "label": label}, task))
+    else:
+        raise UserError(f"data of format {task.data.format} cannot serve the family {task.family}")
+
+
+def relation_rows(
+    place: str,
+    text: str,
+    spans: Mapping[str, dict[str, Any]],
+    relations: Sequence[tuple[str, str, str]],
+    task: Task,
+) -> Iterator[Row]:
+    """A row for each relation; with ``options.none`` also for each ordered pair without one, so labelled."""
+    none = task.data.options.get("none")
+    related = set()
+    for head, tail, label in relations:
+        if head not in spans or tail not in spans:
+            missing = head if head not in spans else tail
+            yield Row(place, None, f"relation: {label} points at {missing!r}, and there is no such entity")
+            continue
+        related.add((head, tail))
+        example = {"text": text, "head": spans[head], "tail": spans[tail], "label": label}
+        yield Row(place, rename_labels(example, task))
+    if none:
+        for head in spans:
+            for tail in spans:
+                if head != tail and (head, tail) not in related:
+                    yield Row(place, {"text": text, "head": spans[head], "tail": spans[tail], "label": none})
+
+
+def _code_points(text: str, start: int, end: int, surface: str | None) -> tuple[int, int]:
+    """Offsets in characters, from offsets that a browser may have counted in UTF-16 units."""
+    if surface is None or text[start:end] == surface:
+        return start, end
+    units = text.encode("utf-16-le")
+    first = len(units[: 2 * start].decode("utf-16-le", "ignore"))
+    last = len(units[: 2 * end].decode("utf-16-le", "ignore"))
+    return (first, last) if text[first:last] == surface else (start, end)

@@ -1,0 +1,150 @@
+"""CoNLL: a token and its tag a line, an empty line between sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from textmill.params import Task
+from textmill.tasks.readers.files import File
+from textmill.tasks.readers.row import Row, rename_labels
+from textmill.tasks.words import has_han
+
+
+def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """Two to four columns divided by white space. Options: ``token`` and ``tag`` (column numbers, 0 and -1),
+    ``join`` (what stands between tokens: a space, or nothing beside Chinese characters by default),
+    ``scheme`` (iob1, iob2, bioes; found by itself by default), ``encoding``.
+    """
+    options = task.data.options
+    token_at, tag_at, joiner = options.get("token", 0), options.get("tag", -1), options.get("join")
+    for file in files:
+        sentences = list(_sentences(file, options.get("encoding"), token_at, tag_at))
+        scheme = options.get("scheme") or find_scheme(
+            [tags for _, _, tags, problem in sentences if not problem]
+        )
+        for line, tokens, tags, problem in sentences:
+            place = f"{file.name}:{line}"
+            if problem:
+                yield Row(place, None, problem)
+                continue
+            try:
+                spans = tag_spans(tags, scheme)
+            except ValueError as error:
+                yield Row(place, None, f"tag: {error}")
+                continue
+            text, places = join_tokens(tokens, joiner)
+            found = [
+                {"start": places[start][0], "end": places[end - 1][1], "label": label}
+                for start, end, label in spans
+            ]
+            yield Row(place, rename_labels({"text": text, "spans": found}, task))
+
+
+def _sentences(
+    file: File, encoding: str | None, token_at: int, tag_at: int
+) -> Iterator[tuple[int, list[str], list[str], str | None]]:
+    tokens: list[str] = []
+    tags: list[str] = []
+    problem: str | None = None
+    begin = 1
+    for number, line in enumerate([*file.lines(encoding), ""], 1):
+        columns = line.split()
+        if not columns or columns[0] == "-DOCSTART-":
+            if tokens or problem:
+                yield begin, tokens, tags, problem
+            tokens, tags, problem, begin = [], [], None, number + 1
+            continue
+        if line.startswith("# ") and not tokens:
+            begin = number + 1
+            continue
+        try:
+            if len(columns) < 2:
+                raise IndexError
+            token, tag = columns[token_at], columns[tag_at]
+        except IndexError:
+            problem = (
+                problem or f"line {number}: tag: found {len(columns)} column, expected a token and a tag"
+            )
+            continue
+        tokens.append(token)
+        tags.append(tag)
+
+
+def find_scheme(sentences: Sequence[Sequence[str]]) -> str:
+    """Which of iob1, iob2 and bioes the tags follow."""
+    places = {tag[0] for tags in sentences for tag in tags}
+    if places & set("SELU"):
+        return "bioes"
+    pairs = [pair for tags in sentences for pair in zip(["O", *tags], tags, strict=False)]
+    # In IOB1 an entity starts with I, and with B only where it touches another of its kind.
+    starts = {tag[0] for before, tag in pairs if tag != "O" and before[2:] != tag[2:]}
+    return "iob1" if starts == {"I"} else "iob2"
+
+
+def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
+    """Start, end and label of each entity, in tokens; raises ValueError at a tag that cannot stand there.
+
+    The schemes: IOB1 begins an entity with I unless it touches another of its label; IOB2 always with B;
+    BIOES (also BILOU) marks the last token (E, L) and single ones (S, U) too.
+    """
+    spans: list[tuple[int, int, str]] = []
+    start: int | None = None
+    label = ""
+
+    def close(end: int) -> None:
+        nonlocal start
+        if start is not None:
+            spans.append((start, end, label))
+        start = None
+
+    for i, tag in enumerate(tags):
+        place, _, name = tag.partition("-")
+        if tag == "O":
+            if scheme == "bioes" and start is not None:
+                raise ValueError(f"{label!r} is not closed before O (token {i + 1})")
+            close(i)
+            continue
+        if not name or place not in ("B", "I", "E", "S", "L", "U"):
+            raise ValueError(f"{tag!r} (token {i + 1}) is not O or a place and a label such as B-PER")
+        if place == "B" or place in "SU":
+            if scheme == "bioes" and start is not None:
+                raise ValueError(f"{label!r} is not closed before {tag} (token {i + 1})")
+            close(i)
+            start, label = i, name
+        elif start is None or name != label:
+            if scheme != "iob1":
+                raise ValueError(f"{tag!r} (token {i + 1}) does not continue an entity {name!r}")
+            close(i)
+            start, label = i, name
+        if place in "ELSU":
+            close(i + 1)
+    if scheme == "bioes" and start is not None:
+        raise ValueError(f"{label!r} is not closed at the end")
+    close(len(tags))
+    return spans
+
+
+def join_tokens(tokens: Sequence[str], joiner: str | None = None) -> tuple[str, list[tuple[int, int]]]:
+    """The text of the tokens and the place of each; by default a space stands except beside Chinese."""
+    parts: list[str] = []
+    places: list[tuple[int, int]] = []
+    length = 0
+    for i, token in enumerate(tokens):
+        between = joiner
+        if between is None:
+            between = "" if i == 0 or has_han(tokens[i - 1][-1]) or has_han(token[0]) else " "
+        between = "" if i == 0 else between
+        places.append((length + len(between), length + len(between) + len(token)))
+        parts += [between, token]
+        length = places[-1][1]
+    return "".join(parts), places
+
+
+def spans_to_tags(length: int, spans: Sequence[dict[str, Any]]) -> list[str]:
+    """IOB2 tags of ``length`` positions for spans of positions; for export and for scoring by seqeval."""
+    tags = ["O"] * length
+    for span in spans:
+        for i in range(span["start"], span["end"]):
+            tags[i] = ("B-" if i == span["start"] else "I-") + span["label"]
+    return tags

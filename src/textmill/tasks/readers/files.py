@@ -1,0 +1,148 @@
+"""Files as text: plain, compressed or inside an archive, in a known encoding.
+
+A name goes on inside an archive as it does inside a folder: ``data.zip/train.txt``,
+``mail.tar.gz/mail/train/*.txt``. Patterns with * give files in order of name.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textmill.errors import UserError
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+MAX_LINE = 10_000_000  # characters; a line beyond is a broken file, and would fill the memory further on
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's name for messages, its content, and its path where it is a plain file on disk."""
+
+    name: str
+    content: bytes
+
+    def text(self, encoding: str | None = None) -> str:
+        """The content as text, without a byte-order mark and with \\n at the ends of lines.
+
+        ``encoding`` None means UTF-8, or what a byte-order mark says. Raises UserError naming the line
+        where the bytes do not fit.
+        """
+        marked = next((name for mark, name in _MARKS if self.content.startswith(mark)), None)
+        chosen = encoding or marked or "utf-8"
+        try:
+            text = self.content.decode(chosen)
+        except UnicodeDecodeError as error:
+            line = self.content[: error.start].count(b"\n") + 1
+            raise UserError(
+                f"{self.name}:{line}: byte 0x{self.content[error.start]:02x} is not {chosen}; "
+                "name the file's encoding in data.options.encoding (for instance latin-1 or gb18030)"
+            ) from None
+        except LookupError:
+            raise UserError(f"data.options.encoding: there is no encoding called {chosen!r}") from None
+        return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+    def lines(self, encoding: str | None = None) -> list[str]:
+        """The lines without their ends; raises UserError at one longer than ten million characters."""
+        lines = self.text(encoding).split("\n")
+        if lines and not lines[-1]:
+            lines.pop()
+        for number, line in enumerate(lines, 1):
+            if len(line) > MAX_LINE:
+                raise UserError(
+                    f"{self.name}:{number}: a line of {len(line):,} characters; at most {MAX_LINE:,}"
+                )
+        return lines
+
+
+def open_files(folder: Path, names: str | Sequence[str]) -> list[File]:
+    """The files of the given names or patterns; raises UserError where one is missing or empty."""
+    files: list[File] = []
+    for name in [names] if isinstance(names, str) else names:
+        found = list(_open(folder if name in ("", ".") else folder / name))
+        if not found:
+            raise UserError(
+                f"{folder / name}: no such file; data.path and the split's name are joined to this"
+            )
+        files += found
+    for file in files:
+        if not file.content.strip():
+            raise UserError(f"{file.name}: the file is empty")
+    return files
+
+
+def _open(path: Path) -> Iterator[File]:
+    if any(character in str(path) for character in "*?[") and not path.exists():
+        inside = _archive_of(path)
+        if inside:
+            yield from _members(*inside)
+            return
+        base = next(parent for parent in path.parents if not any(c in str(parent) for c in "*?["))
+        for found in sorted(base.glob(str(path.relative_to(base)))):
+            if found.is_file():
+                yield from _open(found)
+    elif path.is_dir():
+        for found in sorted(path.rglob("*")):
+            if found.is_file():
+                yield from _open(found)
+    elif path.is_file():
+        if path.name.endswith(_ARCHIVES):
+            yield from _members(path, "*")
+        else:
+            yield File(str(path), _expand(path.name, path.read_bytes(), str(path)))
+    elif inside := _archive_of(path):
+        yield from _members(*inside)
+
+
+def _archive_of(path: Path) -> tuple[Path, str] | None:
+    """The archive that ``path`` leads into, and the rest of the way."""
+    for parent in path.parents:
+        if parent.is_file() and parent.name.endswith(_ARCHIVES):
+            return parent, path.relative_to(parent).as_posix()
+    return None
+
+
+def _members(archive: Path, pattern: str) -> Iterator[File]:
+    def wanted(name: str) -> bool:
+        return fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern.rstrip("/") + "/")
+
+    try:
+        if archive.name.endswith(".zip"):
+            with zipfile.ZipFile(archive) as zipped:
+                for name in sorted(n for n in zipped.namelist() if not n.endswith("/") and wanted(n)):
+                    yield File(f"{archive}/{name}", _expand(name, zipped.read(name), f"{archive}/{name}"))
+        else:
+            with tarfile.open(archive) as tar:
+                for member in sorted((m for m in tar if m.isfile() and wanted(m.name)), key=lambda m: m.name):
+                    content = tar.extractfile(member)
+                    assert content is not None  # regular files have content
+                    yield File(f"{archive}/{member.name}", _expand(member.name, content.read(), member.name))
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise UserError(f"{archive}: not a whole archive: {error}") from None
+
+
+def _expand(name: str, content: bytes, shown: str) -> bytes:
+    """The content of a .gz or .zst file, and any other as it is."""
+    try:
+        if name.endswith(".gz"):
+            return gzip.decompress(content)
+        if name.endswith(".zst"):
+            import zstandard
+
+            return (
+                zstandard.ZstdDecompressor()
+                .stream_reader(io.BytesIO(content), read_across_frames=True)
+                .read()
+            )
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{shown}: cannot be expanded: {error}") from None
+    except Exception as error:  # zstandard's own error class, without importing it here
+        raise UserError(f"{shown}: cannot be expanded: {error}") from None
+    return content

@@ -1,0 +1,219 @@
+"""Tables: JSON, CSV and TSV, Parquet, lines or files taken apart by a pattern, pairs of files, the hub."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from textmill.errors import UserError
+from textmill.params import Task
+from textmill.tasks.readers.files import MAX_LINE, File
+from textmill.tasks.readers.row import Row, to_row
+
+
+def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """JSON lines; or one JSON document that is a list, or has lists under ``options.key``.
+
+    ``options.key`` is a key, a list of keys whose lists are joined, or a mapping from split to these.
+    """
+    encoding, key = task.data.options.get("encoding"), task.data.options.get("key")
+    for file in files:
+        if key is None and not _is_list(file):
+            for number, line in enumerate(file.lines(encoding), 1):
+                if line.strip():
+                    place = f"{file.name}:{number}"
+                    try:
+                        yield to_row(place, json.loads(line), task)
+                    except json.JSONDecodeError as error:
+                        yield Row(place, None, f"not JSON at column {error.colno}: {error.msg}")
+            continue
+        tree = parse_json(file, encoding)
+        keys = key.get(split) if isinstance(key, dict) else key
+        for name in [None] if keys is None else [keys] if isinstance(keys, str) else keys:
+            rows = tree if name is None else tree.get(name) if isinstance(tree, dict) else None
+            if not isinstance(rows, list):
+                known = ", ".join(tree) if isinstance(tree, dict) else type(tree).__name__
+                raise UserError(f"{file.name}: no list called {name!r}; found {known}")
+            for number, raw in enumerate(rows, 1):
+                yield to_row(f"{file.name}:{name or 'row'}[{number}]", raw, task)
+
+
+def parse_json(file: File, encoding: str | None = None) -> Any:
+    """The file as one JSON document; raises UserError with the line where it is broken."""
+    try:
+        return json.loads(file.text(encoding))
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{file.name}:{error.lineno}: not JSON at column {error.colno}: {error.msg}"
+        ) from None
+
+
+def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """CSV or TSV.
+
+    Options: ``header`` (true), ``delimiter``, ``quoting`` (true for CSV, false for TSV), ``encoding``.
+    Without a header, ``fields`` holds column numbers from 0.
+    """
+    options = task.data.options
+    tabs = task.data.format == "tsv"
+    delimiter = options.get("delimiter", "\t" if tabs else ",")
+    quoting: Any = csv.QUOTE_MINIMAL if options.get("quoting", not tabs) else csv.QUOTE_NONE
+    header = options.get("header", True)
+    csv.field_size_limit(min(sys.maxsize, 10 * MAX_LINE))
+    for file in files:
+        text = "\n".join(file.lines(options.get("encoding"))) + "\n"
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+        names: list[str] | None = None
+        width = 0
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                raise UserError(
+                    f"{file.name}:{line}: not a row of {task.data.format}: {error}; "
+                    "see data.options.quoting and delimiter"
+                ) from None
+            if not cells:
+                continue
+            if header and names is None:
+                names, width = [cell.strip() for cell in cells], len(cells)
+                _need_columns(file, names, task, delimiter)
+                continue
+            width = width or len(cells)
+            place = f"{file.name}:{line}"
+            if len(cells) != width:
+                yield Row(
+                    place, None, f"columns: found {len(cells)}, expected {width} divided by {delimiter!r}"
+                )
+            else:
+                yield to_row(place, dict(zip(names, cells, strict=True)) if names else cells, task)
+
+
+def _need_columns(file: File, names: list[str], task: Task, delimiter: str) -> None:
+    """Name a mapped column that the header lacks once, and not again in every row."""
+    missing = [at for at in task.data.fields.values() if isinstance(at, str) and at not in names]
+    if missing:
+        shown = ", ".join(repr(name) for name in names)
+        raise UserError(
+            f"{file.name}:1: no column {', '.join(map(repr, missing))}; the header, divided by "
+            f"{delimiter!r}, has {shown}. If this line is data, "
+            "set data.options.header: false and number the columns from 0"
+        )
+
+
+def read_parquet(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """Parquet, a row an example."""
+    import polars
+
+    for file in files:
+        try:
+            frame = polars.read_parquet(io.BytesIO(file.content))
+        except Exception as error:  # polars has several
+            raise UserError(f"{file.name}: not Parquet: {str(error).splitlines()[0]}") from None
+        for number, raw in enumerate(frame.iter_rows(named=True), 1):
+            yield to_row(f"{file.name}:{number}", raw, task)
+
+
+def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """Lines (``options.unit: line``) or whole files (``file``) taken apart by ``options.pattern``.
+
+    The pattern is a regular expression whose named groups are the fields; . matches the end of a line too
+    where the unit is a file. ``options.turns`` instead divides a dialogue's text at this string.
+    """
+    options = task.data.options
+    whole, pattern, divider = (
+        options.get("unit", "line") == "file",
+        options.get("pattern"),
+        options.get("turns"),
+    )
+    if not pattern and not divider:
+        raise UserError("data of format text needs options.pattern (with named groups) or options.turns")
+    try:
+        expression = re.compile(pattern or "", re.DOTALL if whole else 0)
+    except re.error as error:
+        raise UserError(f"data.options.pattern: not a regular expression: {error}") from None
+    for file in files:
+        units = [file.text(options.get("encoding"))] if whole else file.lines(options.get("encoding"))
+        for number, unit in enumerate(units, 1):
+            place = file.name if whole else f"{file.name}:{number}"
+            if not unit.strip():
+                continue
+            if divider:
+                said = [part.strip() for part in unit.split(divider) if part.strip()]
+                said = said[: len(said) - len(said) % 2]  # the last turn is to be the assistant's
+                roles = ("user", "assistant")
+                turns = [{"role": roles[i % 2], "text": part} for i, part in enumerate(said)]
+                yield to_row(place, {"turns": turns}, task)
+                continue
+            match = expression.fullmatch(unit)
+            if match is None:
+                yield Row(place, None, f"pattern: {pattern!r} does not match")
+            else:
+                groups = {key: value and value.strip() for key, value in match.groupdict().items()}
+                yield to_row(place, groups, task)
+
+
+def read_pairs(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
+    """Texts in one file and their counterparts, line by line, in another.
+
+    The split names two files or patterns; line i of the first belongs to line i of the second.
+    """
+    encoding = task.data.options.get("encoding")
+    half, odd = divmod(len(files), 2)
+    if odd or not half:
+        raise UserError(f"data.{split}: a pair of files is needed, found {len(files)}")
+    for one, other in zip(files[:half], files[half:], strict=True):
+        sources, targets = one.lines(encoding), other.lines(encoding)
+        if len(sources) != len(targets):
+            raise UserError(
+                f"{one.name} has {len(sources)} lines and {other.name} has {len(targets)}; "
+                "line i of the one must belong to line i of the other"
+            )
+        for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
+            yield to_row(f"{one.name}:{number}", {"source": source.strip(), "target": target.strip()}, task)
+
+
+def read_hub(task: Task, split: str) -> Iterator[Row]:
+    """A split of a hub data set at a pinned revision; numbers of classes become their names."""
+    import datasets
+
+    data = task.data
+    name = getattr(data, split)
+    try:
+        rows = datasets.load_dataset(
+            data.dataset, data.options.get("config"), revision=data.revision, split=name
+        )
+    except Exception as error:
+        raise UserError(
+            f"{data.dataset} (split {name}) cannot be loaded: {str(error).splitlines()[0]}. "
+            "Without a network: copy the data set's Parquet files and set data.format: "
+            "parquet with path, train, dev and test; "
+            "or load it once where there is a network and copy that machine's hub cache here"
+        ) from None
+    names = {key: kind.names for key, kind in rows.features.items() if hasattr(kind, "names")}
+    for number, raw in enumerate(rows, 1):
+        for key, classes in names.items():
+            if isinstance(raw[key], int) and 0 <= raw[key] < len(classes):
+                raw[key] = classes[raw[key]]
+        yield to_row(f"{data.dataset}:{name}[{number}]", raw, task)
+
+
+def _is_list(file: File) -> bool:
+    """Whether the file is one JSON list and not JSON lines (whose records may be lists too)."""
+    start = file.content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not start.startswith(b"["):
+        return False
+    first = file.content.split(b"\n", 1)[0].strip()
+    try:
+        json.loads(first)
+    except ValueError:
+        return True  # the list goes on behind the first line
+    return b"\n" not in file.content.strip() and (start[1:].lstrip()[:1] in (b"{", b"["))

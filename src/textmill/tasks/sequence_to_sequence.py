@@ -1,0 +1,100 @@
+"""One text made from another by an encoder-decoder: summaries, headlines, translation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from textmill.records import Example
+from textmill.tasks import baselines, figures, scores
+from textmill.tasks.base import Batch, Family, Feature, Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from transformers import PreTrainedModel
+
+
+class Generating(Family):
+    """What the two families that write text share."""
+
+    generates = True
+
+    def source(self, example: Example) -> str:
+        """The text that the answer is made from."""
+        raise NotImplementedError
+
+    def generate(self, model: PreTrainedModel, batch: Batch) -> Any:
+        """Token ids (batch, length) as ``params.yaml: tasks.*.generation`` says."""
+        spec = self.task.generation
+        sampling = {"temperature": spec.temperature, "top_p": spec.top_p} if spec.sample else {}
+        lengths = {"length_penalty": spec.length_penalty} if spec.beams > 1 else {}
+        generate: Any = model.generate
+        return generate(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            num_beams=spec.beams,
+            do_sample=spec.sample,
+            max_new_tokens=spec.max_new_tokens,
+            no_repeat_ngram_size=spec.no_repeat_ngram,
+            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=self.tokenizer.eos_token_id,
+            **sampling,
+            **lengths,
+        )
+
+    def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        return {"prediction": outputs[0]}
+
+    @property
+    def chinese(self) -> bool:
+        """Whether BLEU counts Chinese by character."""
+        return "zh" in self.task.languages
+
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        gold = [self.gold(example) for example in examples]
+        return scores.generation(gold, [p["prediction"] for p in predictions], self.chinese)
+
+    def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        return {"signatures": scores.signatures(self.chinese)}
+
+    def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        gold = [max(1, len(self.gold(example))) for example in examples]
+        ratios = [len(p["prediction"]) / length for p, length in zip(predictions, gold, strict=True)]
+        return {"length_ratio": figures.histogram([min(r, 3.0) for r in ratios], "length: predicted / true")}
+
+
+class SequenceToSequence(Generating):
+    auto_class = "AutoModelForSeq2SeqLM"
+    pipeline = "text2text-generation"
+
+    def source(self, example: Example) -> str:
+        return example["source"]
+
+    def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        encoding = self.tokenizer(example["source"], truncation=True, max_length=self.max_length)
+        feature = self.inputs(encoding)
+        feature.pop("token_type_ids", None)
+        if labelled:
+            target = self.tokenizer(example["target"], add_special_tokens=False)["input_ids"]
+            feature["labels"] = [*target[: self.max_length - 1], self.tokenizer.eos_token_id]
+        return [feature]
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        return self.pad(features)
+
+    def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        ids = self.generate(model, batch)
+        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    def gold(self, example: Example) -> Any:
+        return example.get("target")
+
+    def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        sources = [example["source"] for example in test]
+        near = baselines.nearest([example["source"] for example in train], sources)
+        answers = {
+            "copy": sources,
+            "lead": [baselines.first_sentence(source) for source in sources],
+            "nearest": [train[i]["target"] for i in near],
+        }
+        return {name: [{"prediction": text} for text in texts] for name, texts in answers.items()}

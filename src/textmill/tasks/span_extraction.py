@@ -1,0 +1,144 @@
+"""Extractive question answering: the answer is a span of the context, or there is none.
+
+Long contexts are read in overlapping windows. "No answer" is the span at the first token, as in BERT for
+SQuAD 2.0 (Devlin et al. 2019, section 4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textmill.records import Example
+from textmill.tasks import baselines, figures, scores
+from textmill.tasks.base import Batch, Family, Feature, Prediction
+from textmill.tasks.token_classification import first_covers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from transformers import PreTrainedModel
+
+LONGEST = 64  # tokens an answer; only bounds the search
+
+
+class SpanExtraction(Family):
+    auto_class = "AutoModelForQuestionAnswering"
+    pipeline = "question-answering"
+
+    def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        question, context = example["question"].strip(), example["context"]
+        asked = len(self.tokenizer(question, add_special_tokens=False)["input_ids"])
+        room = self.max_length - asked - 4
+        if room < 16:  # a question as long as the window: keep its beginning
+            ids = self.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)
+            question = question[: ids["offset_mapping"][max(1, self.max_length // 2)][0]]
+            room = self.max_length - self.max_length // 2 - 4
+        encoding = self.tokenizer(
+            question,
+            context,
+            truncation="only_second",
+            max_length=self.max_length,
+            stride=max(1, min(self.max_length // 4, room // 2)),
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        features = []
+        for row, offsets in enumerate(encoding["offset_mapping"]):
+            feature = self.inputs(
+                {key: encoding[key][row] for key in self.tokenizer.model_input_names if key in encoding}
+            )
+            side = encoding.sequence_ids(row)
+            own = first_covers(context, [o if s == 1 else (0, 0) for o, s in zip(offsets, side, strict=True)])
+            feature["_offsets"] = own
+            if labelled:
+                feature["start_positions"], feature["end_positions"] = _positions(own, example["answers"])
+            features.append(feature)
+        return features
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        return self.pad([{k: v for k, v in f.items() if not k.startswith("_")} for f in features])
+
+    def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        output = model(**batch)
+        lengths = batch["attention_mask"].sum(dim=1).tolist()
+        starts, ends = output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
+        return [(s[:n], e[:n]) for s, e, n in zip(starts, ends, lengths, strict=True)]
+
+    def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        best, nothing, total = (-np.inf, 0, 0), np.inf, -np.inf
+        for feature, (starts, ends) in zip(features, outputs, strict=True):
+            own = feature["_offsets"]
+            real = np.array([start < end for start, end in own])
+            pairs = starts[:, None] + ends[None, :]
+            distance = np.arange(len(own))[None, :] - np.arange(len(own))[:, None]
+            pairs = np.where(
+                real[:, None] & real[None, :] & (distance >= 0) & (distance < LONGEST), pairs, -np.inf
+            )
+            # The window that is least sure that it has no answer speaks for the context.
+            nothing = min(nothing, float(starts[0] + ends[0]))
+            total = np.logaddexp(total, np.logaddexp.reduce(pairs, axis=None))
+            i, j = np.unravel_index(int(pairs.argmax()), pairs.shape)
+            if pairs[i, j] > best[0]:
+                best = (float(pairs[i, j]), own[i][0], own[j][1])
+        score, start, end = best
+        total = np.logaddexp(total, nothing)
+        if score <= nothing:
+            return {"prediction": {"text": "", "start": 0}, "score": round(float(np.exp(nothing - total)), 6)}
+        answer = {"text": example["context"][start:end], "start": start}
+        return {"prediction": answer, "score": round(float(np.exp(score - total)), 6)}
+
+    def gold(self, example: Example) -> Any:
+        return example.get("answers")
+
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        truths = [[a["text"] for a in e["answers"]] or [""] for e in examples]
+        answers = [p["prediction"]["text"] for p in predictions]
+        pairs = list(zip(answers, truths, strict=True))
+        return scores.means(
+            {
+                "f1": [scores.token_f1(answer, truth) for answer, truth in pairs],
+                "exact_match": [scores.exact_match(answer, truth) for answer, truth in pairs],
+            }
+        )
+
+    def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        known = [(e["question"], e["context"], [a["text"] for a in e["answers"]]) for e in train]
+        asked = [(e["question"], e["context"]) for e in test]
+        found = {
+            "majority": [("", 0) for _ in test],
+            "sentence": [(baselines.word_overlap_sentence(*pair), 0) for pair in asked],
+            "sliding_window": baselines.sliding_window(known, asked),
+        }
+        if all(answers for _, _, answers in known):
+            del found["majority"]
+        return {
+            name: [{"prediction": {"text": text, "start": start}} for text, start in answers]
+            for name, answers in found.items()
+        }
+
+    def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        values = self.measure(examples, predictions).rows[:, 1]
+        return {"f1_histogram": figures.histogram(values.tolist(), "token F1 of an answer", bins=10)}
+
+    def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        measured = self.measure(examples, predictions)
+        answered = np.array([bool(e["answers"]) for e in examples])
+        table = {}
+        for name, mask in (("answerable", answered), ("unanswerable", ~answered)):
+            if mask.any():
+                part = {k: round(v, 4) for k, v in measured.subset(mask).values().items()}
+                table[name] = {**part, "examples": int(mask.sum())}
+        return {"by_kind": table}
+
+
+def _positions(own: Sequence[tuple[int, int]], answers: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    """First and last token of the first answer that lies wholly in the window; (0, 0) where none does."""
+    for answer in answers:
+        start, end = answer["start"], answer["start"] + len(answer["text"])
+        inside = [i for i, (a, b) in enumerate(own) if a < b and a < end and b > start]
+        # The tokens may reach beyond the answer, but must not leave out a part of it.
+        if inside and own[inside[0]][0] <= start and own[inside[-1]][1] >= end:
+            return inside[0], inside[-1]
+    return 0, 0

@@ -1,0 +1,190 @@
+"""Labelled spans of a text: named entities.
+
+Spans are kept as offsets of characters, whatever the tokenizer does: a token carries the tag of the
+characters that it is the first to cover, and spans are put together from the tokens' offsets. Tags are
+IOB2. Long texts are read in overlapping windows, and each token is taken from the window that shows it
+with most context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textmill.records import Example
+from textmill.tasks import baselines, figures, scores
+from textmill.tasks.base import Batch, Family, Feature, Prediction
+from textmill.tasks.words import trim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from transformers import PreTrainedModel
+
+IGNORE = -100
+
+
+class TokenClassification(Family):
+    auto_class = "AutoModelForTokenClassification"
+    pipeline = "token-classification"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """O, and for each label the tag of its first token and of the others."""
+        return ("O", *(f"{place}-{label}" for label in self.task.labels or () for place in "BI"))
+
+    def model_config(self) -> dict[str, Any]:
+        return {
+            "num_labels": len(self.tags),
+            "id2label": dict(enumerate(self.tags)),
+            "label2id": {tag: i for i, tag in enumerate(self.tags)},
+        }
+
+    def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        text = example["text"]
+        encoding = self.tokenizer(
+            text,
+            truncation=True,
+            max_length=self.max_length,
+            stride=self.max_length // 4,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        features = []
+        for row, offsets in enumerate(encoding["offset_mapping"]):
+            window = {key: encoding[key][row] for key in self.tokenizer.model_input_names if key in encoding}
+            feature = self.inputs(window)
+            feature["_offsets"] = first_covers(text, offsets)
+            if labelled:
+                feature["labels"] = self._tag(feature["_offsets"], example["spans"])
+            features.append(feature)
+        return features
+
+    def _tag(self, offsets: Sequence[tuple[int, int]], spans: Sequence[dict[str, Any]]) -> list[int]:
+        """The tag of each token; those that cover no character of their own are not learnt."""
+        index = {tag: i for i, tag in enumerate(self.tags)}
+        tags = [IGNORE if start == end else 0 for start, end in offsets]
+        for span in spans:
+            place = "B"
+            for i, (start, end) in enumerate(offsets):
+                if start < span["end"] and end > span["start"] and start < end and tags[i] == 0:
+                    # A window may begin inside a span: then its first token here is not its first.
+                    place = "I" if start > span["start"] and place == "B" and _inside(offsets, i) else place
+                    tags[i] = index[f"{place}-{span['label']}"]
+                    place = "I"
+        return tags
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        shown = [{key: value for key, value in f.items() if not key.startswith("_")} for f in features]
+        return self.pad(shown)
+
+    def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        lengths = batch["attention_mask"].sum(dim=1).tolist()
+        logs = model(**batch).logits.float().log_softmax(dim=-1).cpu().numpy()
+        return [row[:length] for row, length in zip(logs, lengths, strict=True)]
+
+    def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        text = example["text"]
+        chosen: dict[int, tuple[int, int, np.ndarray]] = {}  # start -> (context, end, log probabilities)
+        for feature, logs in zip(features, outputs, strict=True):
+            last = len(feature["_offsets"]) - 1
+            for i, (start, end) in enumerate(feature["_offsets"]):
+                context = min(i, last - i)
+                if start < end and (start not in chosen or context > chosen[start][0]):
+                    chosen[start] = (context, end, logs[i])
+        places = sorted(chosen)
+        if not places:
+            return {"prediction": [], "score": 1.0}
+        logs = np.stack([chosen[start][2] for start in places])
+        path = best_path(logs, self.tags)
+        spans: list[dict[str, Any]] = []
+        for row, (start, tag) in enumerate(zip(places, path, strict=True)):
+            name, end = self.tags[tag], chosen[start][1]
+            certainty = float(np.exp(logs[row, tag]))
+            if name[0] == "B":
+                spans.append({"start": start, "end": end, "label": name[2:], "score": certainty})
+            elif name[0] == "I":
+                spans[-1]["end"] = end
+                spans[-1]["score"] = min(spans[-1]["score"], certainty)
+        for span in spans:
+            span["text"] = text[span["start"] : span["end"]]
+            span["score"] = round(span["score"], 6)
+        certainty = float(np.exp(logs[np.arange(len(path)), path]).min())
+        return {"prediction": spans, "score": round(certainty, 6)}
+
+    def gold(self, example: Example) -> Any:
+        spans = example.get("spans")
+        return spans and [{**span, "text": example["text"][span["start"] : span["end"]]} for span in spans]
+
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        return scores.spans(
+            [_plain(e["spans"]) for e in examples], [_plain(p["prediction"]) for p in predictions]
+        )
+
+    def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        texts = [example["text"] for example in test]
+        found = baselines.longest_match([(e["text"], _plain(e["spans"])) for e in train], texts)
+        memory = [
+            [{"start": s, "end": e, "label": label, "text": text[s:e]} for s, e, label in spans]
+            for text, spans in zip(texts, found, strict=True)
+        ]
+        return {
+            "majority": [{"prediction": []} for _ in test],
+            "longest_match": [{"prediction": spans} for spans in memory],
+        }
+
+    def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        table = self.explain(examples, predictions)["by_label"]
+        return {"f1_by_label": figures.bars({label: row["f1"] for label, row in table.items()}, "F1")}
+
+    def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        table = {}
+        for label in self.task.labels or ():
+            gold = [[s for s in _plain(e["spans"]) if s[2] == label] for e in examples]
+            found = [[s for s in _plain(p["prediction"]) if s[2] == label] for p in predictions]
+            row = {name: round(value, 4) for name, value in scores.spans(gold, found).values().items()}
+            table[label] = {**row, "examples": sum(len(spans) for spans in gold)}
+        return {"by_label": table}
+
+
+def first_covers(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The characters that each token is the first to cover, without white space; (0, 0) for none.
+
+    A byte-level tokenizer writes one emoji or Chinese character as several tokens with the same offsets,
+    and may count a space as part of the word behind it.
+    """
+    covered, own = 0, []
+    for start, end in offsets:
+        start, end = trim(text, max(start, covered), max(end, covered))
+        own.append((start, end) if start < end else (0, 0))
+        covered = max(covered, end)
+    return own
+
+
+def best_path(logs: np.ndarray, tags: Sequence[str]) -> list[int]:
+    """The most likely well-formed sequence of IOB2 tags (Viterbi 1967): I-x only behind B-x or I-x.
+
+    ``logs`` (tokens, tags) are log probabilities.
+    """
+    allowed = np.array([[b[0] != "I" or a[1:] == b[1:] for b in tags] for a in tags])
+    forbidden = np.where(allowed, 0.0, -np.inf)
+    best = logs[0] + np.array([0.0 if tag[0] != "I" else -np.inf for tag in tags])
+    back = np.zeros(logs.shape, dtype=int)
+    for row in range(1, len(logs)):
+        scored = best[:, None] + forbidden
+        back[row] = scored.argmax(axis=0)
+        best = scored.max(axis=0) + logs[row]
+    path = [int(best.argmax())]
+    for row in range(len(logs) - 1, 0, -1):
+        path.append(int(back[row, path[-1]]))
+    return path[::-1]
+
+
+def _inside(offsets: Sequence[tuple[int, int]], i: int) -> bool:
+    """Whether no token before ``i`` in this window covers text: the window begins here."""
+    return all(start == end for start, end in offsets[:i])
+
+
+def _plain(spans: Sequence[dict[str, Any]]) -> list[scores.Span]:
+    return [(span["start"], span["end"], span["label"]) for span in spans]

@@ -1,0 +1,80 @@
+"""Words without a rule that counts spaces: a run of letters and digits, or one Chinese character.
+
+Offsets count characters (code points) everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+# Scripts written without spaces, in which a character stands for itself: Han, kana, bopomofo.
+_WIDE = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3040-\u30ff\u3105-\u312f\u31a0-\u31bf"
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+)
+_WORD = re.compile(rf"[{_WIDE}]|[^\W_{_WIDE}]+")
+_HAN = re.compile(rf"[{_WIDE}]")
+# One piece of text: a character of such a script alone, or a run of anything else up to the next
+# space or such character, with the space before it.
+_PIECE = re.compile(rf"\s*(?:[{_WIDE}]|[^\s{_WIDE}]+)|\s+$")
+_SENTENCE = re.compile(
+    r"[^.!?。！？\n]*(?:[.!?]+(?=\s|$|[\"'”’)])[\"'”’)]*|[。！？]+[”’」』）]*|\n+|[.!?]|$)"
+)
+_ARTICLES = {"a", "an", "the"}
+
+
+def has_han(text: str) -> bool:
+    """Whether ``text`` has a character of a script that is written without spaces."""
+    return _HAN.search(text) is not None
+
+
+def words(text: str) -> list[str]:
+    """The words of ``text`` in lower case: runs of letters and digits, Chinese characters one by one."""
+    return _WORD.findall(text.lower())
+
+
+def word_offsets(text: str) -> list[tuple[int, int]]:
+    """Start and end of each word of ``text``, as ``words`` finds them."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Start and end of each sentence of ``text``, without white space around it."""
+    found = []
+    for match in _SENTENCE.finditer(text):
+        span = trim(text, *match.span())
+        if span[0] < span[1]:
+            found.append(span)
+    return found
+
+
+def trim(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without the white space at its ends."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Spans that cover ``text``: no piece holds two Chinese characters or crosses a space."""
+    for match in _PIECE.finditer(text):
+        if match.end() > match.start():
+            yield match.span()
+
+
+def answer_tokens(text: str) -> list[str]:
+    """Tokens of an answer for comparison: no case, punctuation or English articles.
+
+    SQuAD's normalisation (Rajpurkar et al. 2016) for text with spaces, single characters for Chinese
+    (Cui et al. 2019).
+    """
+    lowered = unicodedata.normalize("NFC", text).lower()
+    kept = "".join(c for c in lowered if not unicodedata.category(c).startswith("P"))
+    tokens: list[str] = []
+    for word in kept.split():
+        tokens += _WORD.findall(word) if has_han(word) else [word]
+    return [token for token in tokens if token not in _ARTICLES]

@@ -1,0 +1,80 @@
+"""Fine-tuning: a pretrained model taught one task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textmill.training.data import BucketedBatches
+from textmill.training.fit import fit
+
+from textmill.params import Params
+from textmill.prediction import predict_batch_size, write_card
+from textmill.records import read_examples
+from textmill.tasks import FAMILIES
+from textmill.tasks.base import prepare_tokenizer
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+    from transformers import PreTrainedModel
+
+
+def finetune(
+    params: Params,
+    name: str,
+    data: Path,
+    model: Path,
+    output: Path,
+    *,
+    logger: Logger | None,
+    folder: Path,
+) -> dict[str, float]:
+    """Train the pretrained model in ``model`` on the task's train split, and save it in ``output``.
+
+    The dev split is scored ``validations`` times; for the families that classify or point, the weights with
+    the best gate metric are kept. ``folder`` holds resume checkpoints. Returns metrics of the training and
+    of the dev split (``dev_`` and the metric's name).
+    """
+    import torch
+    import transformers
+
+    import textmill  # noqa: F401  registers textmill's architectures with transformers
+
+    task = params.tasks[name]
+    kind = FAMILIES[task.family]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    added = prepare_tokenizer(kind, tokenizer)
+    family = kind(task, tokenizer)
+    torch.manual_seed(params.seed)  # the new head's weights
+    network: PreTrainedModel = getattr(transformers, kind.auto_class).from_pretrained(
+        model, dtype=torch.float32, **family.model_config()
+    )
+    if added:
+        network.resize_token_embeddings(len(tokenizer))
+
+    train, dev = read_examples(data, "train"), read_examples(data, "dev")
+    features = [feature for example in train for feature in family.encode(example)]
+    held_out = [feature for example in dev for feature in family.encode(example)]
+    size = task.finetune.batch_size
+
+    def score(trained: PreTrainedModel) -> dict[str, float]:
+        return family.score(dev, family.predict(trained, dev, predict_batch_size(task)))
+
+    # Text generation is slow to score and its loss is a fair guide, so these keep their last weights.
+    choose = not family.generates
+    metrics = fit(
+        network,
+        train=BucketedBatches(features, family.collate, size, seed=params.seed),
+        validation=BucketedBatches(held_out, family.collate, 2 * size, seed=None),
+        training=task.finetune,
+        trainer=params.trainer,
+        seed=params.seed,
+        logger=logger,
+        folder=folder,
+        score=score if choose else None,
+        best=task.gate.metric if choose else None,
+    )
+    network.save_pretrained(output)
+    tokenizer.save_pretrained(output)
+    write_card(output, name, task, dev[0])
+    return {**metrics, "train_windows": len(features), **{f"dev_{k}": v for k, v in score(network).items()}}
