@@ -107,7 +107,7 @@ def powers(size: int) -> tuple[Hashes, Hashes]:
 
 @dataclass(frozen=True)
 class Segments:
-    """Stretches of the array, in order: ``starts`` and ``ends`` (n,), and of each text the first: (texts + 1,)."""
+    """Stretches of the array in order: ``starts``, ``ends`` (n,); ``first`` of each text (texts + 1,)."""
 
     starts: Ints
     ends: Ints

@@ -141,7 +141,7 @@ def _judge_shard(path: Path, corpus: Corpus, index: decontamination.Index, manif
 
 
 def decide(tables: Sequence[Path], corpus: Corpus) -> pl.DataFrame:
-    """All documents' decisions, in order: shard, place, reason (null: kept), cluster, split, times, similarity.
+    """All documents' decisions, in order: shard, place, reason (null: kept), cluster, split, times.
 
     Of a cluster of near duplicates the longest document stays, and of equally long ones the first. Its
     ``cluster`` is the id of the cluster's first document in the order of the sources, and decides the split:
@@ -241,7 +241,7 @@ def _times(
     figure: list[float | None],
     threshold: list[float | None],
 ) -> np.ndarray:
-    """How often each kept document stands in its split; down-sampling, weights and shares drop, with reasons."""
+    """How often each kept document stands in its split; sampling, weights and shares drop, with reasons."""
     times = np.ones(len(table), np.int64)
     trains = standing & (np.array(splits) == "train")
     names = table["source"].to_numpy()
@@ -337,7 +337,7 @@ def _join(parts: Sequence[Path], path: Path) -> None:
 
 
 def _metrics(output: Path, corpus: Corpus, personal: Counter[str]) -> dict[str, float | int]:
-    """Documents and characters by split, source and language; dropped documents by rule; personal data by kind."""
+    """Documents by split, source and language, dropped ones by rule, personal data by kind."""
     metrics: dict[str, float | int] = {}
     dropped = pl.scan_parquet(output / "dropped.parquet").select("rule", "detail").collect()
     kept = pl.concat(

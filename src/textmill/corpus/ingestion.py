@@ -75,7 +75,7 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
 
 
 def describe(documents: pl.DataFrame, common: boilerplate.Common) -> pl.DataFrame:
-    """A shard of cleaned documents with boilerplate lines cut, and its figures: a pure function of a table."""
+    """A shard with its boilerplate lines cut, its languages and figures: a pure function of a table."""
     documents = boilerplate.cut(documents, common)
     texts = documents["text"].to_list()
     figures = measure(texts)
@@ -95,7 +95,7 @@ def _gather(params: Params, work: Path, manifest: Manifest, skipped: list[dict[s
 
 
 def table(batch: Sequence[tuple[str, sources.Row]], params: Params) -> pl.DataFrame:
-    """Rows with the names of their sources as a document table; texts that are empty once cleaned are left out."""
+    """Rows with their sources' names as a document table, without those that are empty once cleaned."""
     corpus = params.corpus
     rows = []
     for name, row in batch:

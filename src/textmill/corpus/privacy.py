@@ -18,7 +18,7 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of personal data: its pattern, what a find must pass, and the group that is replaced (0: all)."""
+    """A kind of personal data: its pattern, what a find must pass, and the group that is replaced."""
 
     pattern: re.Pattern[str]
     valid: Callable[[str], bool] = lambda found: True
@@ -60,11 +60,30 @@ def iban(text: str) -> bool:
     return int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97 == 1
 
 
-_IBAN_LENGTHS = dict(
-    pair.split(":")  # type: ignore[misc]
-    for pair in ["AD:24", "AE:23", "AL:28", "AT:20", "AZ:28", "BA:20", "BE:16", "BG:22", "BH:22", "BR:29", "BY:28", "CH:21", "CR:22", "CY:28", "CZ:24", "DE:22", "DK:18", "DO:28", "EE:20", "EG:29", "ES:24", "FI:18", "FO:18", "FR:27", "GB:22", "GE:22", "GI:23", "GL:18", "GR:27", "GT:28", "HR:21", "HU:28", "IE:22", "IL:23", "IQ:23", "IS:26", "IT:27", "JO:30", "KW:30", "KZ:20", "LB:28", "LC:32", "LI:21", "LT:20", "LU:20", "LV:21", "MC:27", "MD:24", "ME:22", "MK:19", "MR:27", "MT:31", "MU:30", "NL:18", "NO:15", "PK:24", "PL:28", "PS:29", "PT:25", "QA:29", "RO:24", "RS:22", "SA:24", "SE:24", "SI:19", "SK:24", "SM:27", "TN:24", "TR:26", "UA:29", "VA:22", "VG:24", "XK:20"]
-)
-_IBAN_LENGTHS = {country: int(length) for country, length in _IBAN_LENGTHS.items()}
+# Characters of an IBAN by country (ISO 13616, registry).
+_IBAN_LENGTHS = {
+    country: length
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FI FO GL NL",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "PT",
+        26: "IS TR",
+        27: "FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO EG GT HU LB PL",
+        29: "BR PS QA UA",
+        30: "JO KW MU",
+        31: "MT",
+        32: "LC",
+    }.items()
+    for country in countries.split()
+}
 
 
 def _card(text: str) -> bool:
@@ -117,8 +136,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         ),
         Kind(
             re.compile(
-                r"(?i:api[_ -]?key|secret|token|passw(?:or)?d|密钥|密码|令牌)[\"']?\s{0,2}(?:[:=：]|is\s|是)\s{0,2}[\"']?"
-                r"([0-9A-Za-z_+/=-]{16,})"
+                r"(?i:api[_ -]?key|secret|token|passw(?:or)?d|密钥|密码|令牌)"
+                r"[\"']?\s{0,2}(?:[:=：]|is\s|是)\s{0,2}[\"']?([0-9A-Za-z_+/=-]{16,})"
             ),
             _secret,
             group=1,
@@ -172,7 +191,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         # +86 138 0013 8000 and the like, with 8 to 15 digits
         Kind(
             re.compile(
-                r"(?<![0-9A-Za-z+])(?:\+|00(?=[1-9]))[1-9][0-9]{0,2}(?:[ .-]?\([0-9]{1,4}\))?(?:[ .-]?[0-9]{1,5}){2,6}(?![0-9])"
+                r"(?<![0-9A-Za-z+])(?:\+|00(?=[1-9]))[1-9][0-9]{0,2}"
+                r"(?:[ .-]?\([0-9]{1,4}\))?(?:[ .-]?[0-9]{1,5}){2,6}(?![0-9])"
             ),
             lambda found: 8 <= len(_digits(found).removeprefix("00")) <= 15,
         ),
@@ -185,7 +205,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         ),
         Kind(
             re.compile(
-                rf"{_NOT_IN_NUMBER}(?:\(0[0-9]{{2,3}}\) ?|（0[0-9]{{2,3}}）|0[0-9]{{2,3}}[ -])[2-9][0-9]{{6,7}}(?:-[0-9]{{1,5}})?{_NUMBER_ENDS}"
+                rf"{_NOT_IN_NUMBER}(?:\(0[0-9]{{2,3}}\) ?|（0[0-9]{{2,3}}）|0[0-9]{{2,3}}[ -])"
+                rf"[2-9][0-9]{{6,7}}(?:-[0-9]{{1,5}})?{_NUMBER_ENDS}"
             ),
             _phone,
         ),
@@ -193,7 +214,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         # North American, British and generally grouped numbers
         Kind(
             re.compile(
-                rf"{_NOT_IN_NUMBER}(?:1[ .-])?(?:\([2-9][0-9]{{2}}\) ?-?|[2-9][0-9]{{2}}([-. ]|/))[2-9][0-9]{{2}}[-. ][0-9]{{4}}{_NUMBER_ENDS}"
+                rf"{_NOT_IN_NUMBER}(?:1[ .-])?(?:\([2-9][0-9]{{2}}\) ?-?|[2-9][0-9]{{2}}([-. ]|/))"
+                rf"[2-9][0-9]{{2}}[-. ][0-9]{{4}}{_NUMBER_ENDS}"
             ),
             _phone,
         ),
@@ -203,8 +225,9 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         # A number that the text itself calls a telephone's
         Kind(
             re.compile(
-                r"(?i:\b(?:tele)?phone|\btel|\bfax|\bcell|\bmobile|\bcall|\bpager|\bdial|电话|手机|传真|致电)(?i: number| no)?"
-                r"\.?(?:[:：#]|\s+(?:is|at|me at|us at)|号码?[是为：:]?|)\s{0,2}((?:[0-9]{3,4}[-. ])?[0-9]{3,4}[-. ]?[0-9]{4})(?![0-9])(?![.,/:-][0-9])"
+                r"(?i:\b(?:tele)?phone|\btel|\bfax|\bcell|\bmobile|\bcall|\bpager|\bdial|电话|手机|传真|致电)"
+                r"(?i: number| no)?\.?(?:[:：#]|\s+(?:is|at|me at|us at)|号码?[是为：:]?|)\s{0,2}"
+                r"((?:[0-9]{3,4}[-. ])?[0-9]{3,4}[-. ]?[0-9]{4})(?![0-9])(?![.,/:-][0-9])"
             ),
             _phone,
             group=1,
@@ -215,8 +238,8 @@ PLACEHOLDERS = {name: f"[{name.upper()}]" for name in KINDS}
 
 # What a text must hold for any of the kinds to be worth looking for.
 _SCREEN = (
-    r"@|[0-9][0-9 ().+/:X-]{5,}[0-9Xx]|[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]:[0-9A-Fa-f:]|PRIVATE KEY"
-    r"|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|hf_|npm_|xox[abprs]-|AIza|sk-|k_live_|eyJ"
+    r"@|[0-9][0-9 ().+/:X-]{5,}[0-9Xx]|[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]:[0-9A-Fa-f:]"
+    r"|PRIVATE KEY|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|hf_|npm_|xox[abprs]-|AIza|sk-|k_live_|eyJ"
     r"|[A-Z]{2}[0-9]{2}|(?i:key|secret|token|passw)|密钥|密码|令牌"
 )
 

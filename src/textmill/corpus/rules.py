@@ -145,7 +145,7 @@ def first_broken(signals: pl.DataFrame, quality: Mapping[str, QualityRule]) -> p
     rule: pl.Expr = pl.lit(None, pl.String)
     figure: pl.Expr = pl.lit(None, pl.Float64)
     threshold: pl.Expr = pl.lit(None, pl.Float64)
-    for name, bounds in reversed(quality.items()):
+    for name, bounds in reversed(list(quality.items())):
         broken = outside(name, bounds)
         crossed = bounds.max if bounds.min is None else bounds.min
         limit = (

@@ -6,6 +6,7 @@ Each figure is one column named as its rule in ``rules.RULES``, where its defini
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,6 +30,7 @@ from textmill.corpus.codes import (
 )
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[Any]
 
 # Rae et al. 2021, appendix A.1.1.
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -46,7 +48,7 @@ _SHORT_LINE = 30
 def measure(texts: Sequence[str]) -> pl.DataFrame:
     """The figures of each text: one row a text, one column a figure (float64; counts are whole numbers)."""
     codes = Codes(texts)
-    columns: dict[str, Floats] = {}
+    columns: dict[str, Numbers] = {}
     columns |= _characters(codes)
     columns |= _words(codes)
     columns |= _lines(codes)
@@ -66,7 +68,7 @@ def _among(codes: Codes, characters: str) -> Mask:
     return table[codes.points]
 
 
-def _characters(codes: Codes) -> dict[str, Floats]:
+def _characters(codes: Codes) -> dict[str, Numbers]:
     size = codes.lengths
     solid = size - codes.count(codes.has(SPACE))
     letters = codes.count(codes.has(LETTER))
@@ -86,7 +88,7 @@ def _characters(codes: Codes) -> dict[str, Floats]:
     }
 
 
-def _words(codes: Codes) -> dict[str, Floats]:
+def _words(codes: Codes) -> dict[str, Numbers]:
     tokens = codes.tokens
     kinds = codes.kinds[tokens.starts]
     is_word = (kinds & WORD) != 0
@@ -147,7 +149,7 @@ def trimmed(codes: Codes, lines: Segments) -> Segments:
     return Segments(np.where(blank, lines.ends, starts), np.where(blank, lines.ends, ends), lines.first)
 
 
-def _lines(codes: Codes) -> dict[str, Floats]:
+def _lines(codes: Codes) -> dict[str, Numbers]:
     every = codes.lines
     bare = trimmed(codes, every)
     full = bare.lengths > 0
@@ -281,7 +283,7 @@ def repeated(keys: Hashes) -> Ints:
     return np.flatnonzero(crowded[low])
 
 
-def _repetition(codes: Codes) -> dict[str, Floats]:
+def _repetition(codes: Codes) -> dict[str, Numbers]:
     """Shares of characters in repeated n-grams.
 
     An n-gram can only repeat where its (n - 1)-gram does, so each step looks only where the one before
@@ -293,7 +295,7 @@ def _repetition(codes: Codes) -> dict[str, Floats]:
     last = tokens.first[1:][text]  # the end of the token's text
     lengths = tokens.lengths
     sums = np.concatenate([[0], np.cumsum(lengths)])
-    columns: dict[str, Floats] = {}
+    columns: dict[str, Numbers] = {}
     salt = mix(text.astype(np.uint64) + np.uint64(1))
 
     places = np.arange(len(hashes))

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ def files(name: str, source: Source) -> list[str]:
 
 
 def _remote_files(source: Source, where: str) -> list[str]:
-    fsspec = _extra("fsspec", "an address with a scheme", where)
+    fsspec = extra("fsspec", "an address with a scheme", where)
     address = source.path if source.glob is None else f"{source.path.rstrip('/')}/{source.glob}"
     try:
         if not any(sign in address for sign in "*?["):
@@ -103,7 +104,7 @@ def _remote_files(source: Source, where: str) -> list[str]:
         raise UserError(f"{where}: {address}: cannot be listed: {error}") from None
 
 
-def _extra(module: str, what: str, where: str) -> Any:
+def extra(module: str, what: str, where: str) -> Any:
     import importlib
 
     try:
@@ -127,28 +128,42 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-@contextmanager
-def _streams(path: str) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
-    """The plain streams in a file with their names: one, or one for each member of a zip."""
-    with _opened(path) as file:
-        if path.endswith(".gz"):
-            yield iter([(path, gzip.open(file))])  # type: ignore[list-item]
-        elif path.endswith(".zst"):
-            import zstandard
+def _streams(path: str, file: IO[bytes], pattern: str | None) -> Iterator[tuple[str, IO[bytes]]]:
+    """The plain streams in a file with their names: one, or one for each member of an archive."""
+    if path.endswith((".tar", ".tar.gz", ".tgz", ".zip")):
+        members = _zip_members if path.endswith(".zip") else _tar_members
+        for member, stream in members(file, pattern):
+            yield f"{path}/{member}", stream
+    elif path.endswith(".gz"):
+        with gzip.GzipFile(fileobj=file) as plain:
+            yield path, plain  # type: ignore[misc]
+    elif path.endswith(".zst"):
+        import zstandard
 
-            yield iter([(path, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))])
-        elif path.endswith(".zip"):
-            yield _members(path, file)
-        else:
-            yield iter([(path, file)])
+        yield path, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    else:
+        yield path, file
 
 
-def _members(path: str, file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+def _wanted(member: str, pattern: str | None) -> bool:
+    return pattern is None or PurePosixPath(member).match(pattern.removeprefix("**/"))
+
+
+def _zip_members(file: IO[bytes], pattern: str | None) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(file) as archive:
         for member in sorted(archive.namelist()):
-            if not member.endswith("/"):
+            if not member.endswith("/") and _wanted(member, pattern):
                 with archive.open(member) as stream:
-                    yield f"{path}/{member}", stream
+                    yield member, stream
+
+
+def _tar_members(file: IO[bytes], pattern: str | None) -> Iterator[tuple[str, IO[bytes]]]:
+    with tarfile.open(fileobj=file, mode="r|*") as archive:  # as a stream, in the order of the archive
+        for member in archive:
+            if member.isfile() and _wanted(member.name, pattern):
+                stream = archive.extractfile(member)
+                if stream is not None:
+                    yield member.name, stream
 
 
 def _files(name: str, source: Source, limit: int) -> Items:
@@ -164,14 +179,14 @@ def read_file(path: str, source: Source, limit: int, reader: Reader, where: str)
         if whole:
             yield from _parquet(path, source, where)
             return
-        with _streams(path) as streams:
-            for name, stream in streams:
+        with _opened(path) as file:
+            for name, stream in _streams(path, file, source.glob):
                 yield from reader(name, stream, source, limit)
     except FileNotFoundError:
         yield BadInput(path, 0, "no such file")
     except PermissionError:
         yield BadInput(path, 0, "cannot be read: permission denied")
-    except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+    except (EOFError, zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile) as error:
         yield BadInput(path, 0, f"damaged or cut short: {error}")
     except OSError as error:
         yield BadInput(path, 0, f"cannot be read: {error.strerror or error}")
@@ -186,7 +201,7 @@ def read_file(path: str, source: Source, limit: int, reader: Reader, where: str)
 Reader = Callable[[str, IO[bytes], Source, int], Items]
 
 
-def _lines(name: str, stream: IO[bytes], limit: int) -> Iterator[tuple[int, str] | BadInput]:
+def _lines(name: str, stream: IO[bytes], source: Source, limit: int) -> Iterator[tuple[int, str] | BadInput]:
     """The lines of a stream with their numbers, without more than ``limit`` bytes of one in memory."""
     number = 0
     empty = True
@@ -209,16 +224,14 @@ def _lines(name: str, stream: IO[bytes], limit: int) -> Iterator[tuple[int, str]
             yield BadInput(name, number, "not text: it contains zero bytes")
             return
         try:
-            yield number, line.decode("utf-8").rstrip("\r\n")
+            yield number, line.decode(source.encoding).rstrip("\r\n")
         except UnicodeDecodeError as error:
-            yield BadInput(
-                name, number, f"not UTF-8 at byte {error.start} of the line (0x{line[error.start]:02x})"
-            )
+            yield _undecodable(name, number, source, error)
     if empty:
         yield BadInput(name, 0, "empty file")
 
 
-def _whole(name: str, stream: IO[bytes], limit: int) -> str | BadInput:
+def _whole(name: str, stream: IO[bytes], source: Source, limit: int) -> str | BadInput:
     data = stream.read(limit + 1)
     if len(data) > limit:
         return BadInput(name, 0, f"more than {limit} bytes (corpus.text.max_bytes) in one document")
@@ -227,20 +240,30 @@ def _whole(name: str, stream: IO[bytes], limit: int) -> str | BadInput:
     if b"\0" in data:
         return BadInput(name, 0, "not text: it contains zero bytes")
     try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+        return data.removeprefix(b"\xef\xbb\xbf").decode(source.encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return BadInput(name, line, f"not UTF-8 at byte {error.start} (0x{data[error.start]:02x})")
+        return _undecodable(name, data.count(b"\n", 0, error.start) + 1, source, error)
+
+
+def _undecodable(name: str, line: int, source: Source, error: UnicodeDecodeError) -> BadInput:
+    what = "UTF-8" if source.encoding.lower() == "utf-8" else source.encoding
+    column = error.start - (error.object.rfind(b"\n", 0, error.start) + 1)
+    found = error.object[error.start]
+    return BadInput(
+        name,
+        line,
+        f"not {what} at byte {column} of the line (0x{found:02x}); the source's encoding says how to read it",
+    )
 
 
 def _text(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
     if source.unit == "document":
-        found = _whole(name, stream, limit)
+        found = _whole(name, stream, source, limit)
         yield Row(found, name, 1) if isinstance(found, str) else found
         return
     paragraph: list[str] = []
     begin = 0
-    for item in _lines(name, stream, limit):
+    for item in _lines(name, stream, source, limit):
         if isinstance(item, BadInput):
             yield item
             continue
@@ -259,7 +282,7 @@ def _text(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
 
 
 def _jsonl(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
-    for item in _lines(name, stream, limit):
+    for item in _lines(name, stream, source, limit):
         if isinstance(item, BadInput):
             yield item
             continue
@@ -296,7 +319,7 @@ def _csv(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
     bad: list[BadInput] = []
 
     def lines() -> Iterator[str]:
-        for item in _lines(name, stream, limit):
+        for item in _lines(name, stream, source, limit):
             if isinstance(item, BadInput):
                 bad.append(item)
             else:
@@ -366,7 +389,7 @@ def _html(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
 
 def main_text(page: bytes | str) -> str | None:
     """The main text of an HTML page (Barbaresi 2021, trafilatura), or None where there is none."""
-    trafilatura = _extra("trafilatura", "HTML", "corpus.sources")
+    trafilatura = extra("trafilatura", "HTML", "corpus.sources")
     try:
         return trafilatura.extract(page, include_comments=False, include_tables=True, favor_recall=True)
     except (ValueError, AssertionError, RecursionError):
@@ -394,8 +417,8 @@ def _hub(name: str, source: Source) -> Items:
     except Exception as error:  # the hub client raises a dozen kinds of error without a network
         raise UserError(
             f"{where}: the hub's data set {source.dataset} at revision {source.revision} cannot be read "
-            f"({type(error).__name__}). Two ways out: run where there is a network, or download the files and "
-            f"read them with format: parquet (or jsonl, csv, text) and path: their folder"
+            f"({type(error).__name__}). Two ways out: run where there is a network, or download the files "
+            f"and read them with format: parquet (or jsonl, csv, text) and path: their folder"
         ) from None
 
 

@@ -13,7 +13,12 @@ _CONTINUATION = (
     "\u201c-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2116\u2122"
     "\u0401\u0402-\u040f\u0451-\u045f\u0490\u0491\u00c0-\u00ff\u2202-\u2265\u03c0\u03a9\ufb01\ufb02\u0131"
 )
-_LEAD = "\u00c2-\u00f4\u0100-\u017f\u0370-\u03ff\u0410-\u044f\u2013\u2014\u2018-\u201e\u2020-\u2044\u02c6-\u02dd\u221a\u00ac"
+_LEAD = "".join(
+    (
+        "\u00c2-\u00f4\u0100-\u017f\u0370-\u03ff\u0410-\u044f\u2013\u2014",
+        "\u2018-\u201e\u2020-\u2044\u02c6-\u02dd\u221a\u00ac",
+    )
+)
 _SUSPECT = re.compile(f"[{_LEAD}][{_CONTINUATION}]|\ufffd|[\u0080-\u0084\u0086-\u009f]")
 # Bytes of UTF-8 read as GBK nearly always give some of these rare characters.
 _READ_AS_GBK = re.compile(
@@ -21,7 +26,7 @@ _READ_AS_GBK = re.compile(
 )
 
 _NEWLINES = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# Control characters, byte order marks, invisible operators and direction marks, non-characters, lone surrogates.
+# Control characters, byte order marks, invisible operators, direction marks, non-characters, surrogates.
 _CONTROL = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f"
     "\ufeff\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]"
