@@ -1,0 +1,56 @@
+"""What the data must satisfy before anyone trains on it.
+
+Statistics are made in plain columns (documents, corpus, tokens, labels), Great Expectations compares them
+with the bounds of ``params.yaml: checks`` (suites), and a Report tells what failed, how, where and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from textmill.checks.report import Report
+from textmill.params import Params
+
+__all__ = ["Report", "check_corpus", "check_tokens"]
+
+
+def check_corpus(params: Params, corpus: Path, tasks: Mapping[str, Path]) -> Report:
+    """Check the curated corpus in ``corpus`` and the labelled data of each task (name -> folder)."""
+    from textmill.checks import corpus as whole
+    from textmill.checks import documents, labels, overlap, profile, report
+    from textmill.checks.definitions import CORPUS, DOCUMENTS, LABELS
+    from textmill.records import read_examples
+
+    kept = documents.read(corpus)
+    examples = {
+        name: {split: list(read_examples(folder, split)) for split in ("train", "dev", "test")}
+        for name, folder in tasks.items()
+    }
+    statistics = documents.table(kept, params.corpus)
+    once = documents.once(kept)
+    held_out = overlap.HeldOut(examples, params.corpus.decontamination)
+    contaminated, in_corpus = held_out.match(once)
+    mine = profile.profile(kept)
+    reference = profile.Profile.read(Path(params.checks.reference)) if params.checks.reference else None
+    dropped = whole.read_dropped(corpus)
+    tables = {"documents": statistics}
+    tables |= whole.tables(once, statistics, dropped, contaminated, params, mine, reference)
+    tables |= labels.tables(examples, params.tasks, in_corpus)
+    return report.check(tables, DOCUMENTS + CORPUS + LABELS, params.checks, mine)
+
+
+def check_tokens(params: Params, tokenizer: Path, tokens: Path, corpus: Path | None = None) -> Report:
+    """Check the tokenizer in ``tokenizer`` and the ids in ``tokens`` against the texts of ``corpus``.
+
+    Without ``corpus`` it is the folder ``corpus`` beside ``tokens``.
+    """
+    from textmill.checks import report
+    from textmill.checks.definitions import TOKENS
+    from textmill.checks.tokens import tables
+
+    return report.check(
+        tables(tokenizer, tokens, corpus or tokens.with_name("corpus"), params.checks.sample),
+        TOKENS,
+        params.checks,
+    )

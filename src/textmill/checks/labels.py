@@ -1,0 +1,192 @@
+"""The tables of the labelled data: a row an example, and a row a task and split. Numbers only.
+
+A statistic that a family has not (spans in a translation) is null, and its check passes over the row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+
+from textmill.checks.profile import divergence
+from textmill.params import Task
+from textmill.records import EXAMPLE_FIELDS, Example
+
+Row = dict[str, Any]
+Splits = Mapping[str, list[Example]]
+
+COLUMNS = (
+    "missing_fields", "empty_text", "duplicate_id", "label_unknown", "duplicates", "leakage",
+    "conflicting_labels", "spans_outside", "spans_overlap", "answers_missing", "source_is_target",
+    "length_ratio", "turns_out_of_order", "corpus_overlap",
+)  # fmt: skip
+
+
+def tables(
+    tasks: Mapping[str, Splits], specs: Mapping[str, Task], in_corpus: Mapping[str, set[str]]
+) -> dict[str, pl.DataFrame]:
+    """The tables ``examples`` and ``task_splits``; ``in_corpus``: ids of examples found in the corpus."""
+    rows = [
+        row for name, splits in tasks.items() for row in _task(name, splits, specs[name], in_corpus.get(name))
+    ]
+    schema = {"id": pl.String, "task": pl.String, "split": pl.String}
+    return {
+        "examples": pl.DataFrame(rows, schema=schema | dict.fromkeys(COLUMNS, pl.Float64)),
+        "task_splits": _task_splits(tasks, specs),
+    }
+
+
+def _task(name: str, splits: Splits, spec: Task, in_corpus: set[str] | None) -> Iterable[Row]:
+    """The rows of one task's examples."""
+    ids = Counter(str(example.get("id")) for examples in splits.values() for example in examples)
+    keys = {split: [_key(example) for example in examples] for split, examples in splits.items()}
+    train = set(keys.get("train", []))
+    answers: dict[str, set[str]] = {}
+    for split, examples in splits.items():
+        for key, example in zip(keys[split], examples, strict=True):
+            answers.setdefault(key, set()).add(_answer(example))
+    for split, examples in splits.items():
+        copies = Counter(keys[split])
+        for key, example in zip(keys[split], examples, strict=True):
+            row: Row = {
+                "id": str(example.get("id")),
+                "task": name,
+                "split": split,
+                "missing_fields": _missing(example, spec.family),
+                "duplicate_id": ids[str(example.get("id"))] - 1,
+                "duplicates": copies[key] - 1,
+                "corpus_overlap": None,
+            }
+            if split != "train":
+                row["leakage"] = int(key in train)
+                if in_corpus is not None:
+                    row["corpus_overlap"] = int(str(example.get("id")) in in_corpus)
+            if "label" in example:
+                row["conflicting_labels"] = len(answers[key]) - 1
+            if not row["missing_fields"]:
+                row |= _shape(example, spec)
+            yield row
+
+
+def _key(example: Example) -> str:
+    """What makes two examples the same question, whatever the answer: their input, with its marked spans."""
+    turns = example.get("turns")
+    if isinstance(turns, list):
+        return "\0".join(_string(turn.get("text")) for turn in turns[:-1] if isinstance(turn, dict))
+    given = [_string(example.get(key)) for key in ("text", "pair", "question", "context", "source")]
+    marked = [example.get(key) for key in ("head", "tail")]
+    places = [f"{span.get('start')}-{span.get('end')}" for span in marked if isinstance(span, dict)]
+    return "\0".join(given + places)
+
+
+def _string(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _answer(example: Example) -> str:
+    return str(example.get("label"))
+
+
+def _missing(example: Example, family: str) -> int:
+    """Fields of the family, and the id, that are absent, or null where they may not be."""
+    fields = ("id", *EXAMPLE_FIELDS[family])
+    required = [name for name in fields if not name.endswith("?")]
+    return sum(example.get(name) is None for name in required)
+
+
+def _shape(example: Example, spec: Task) -> Row:
+    """The statistics that depend on the family, of an example with all its fields."""
+    row: Row = {"empty_text": sum(not text.strip() for text in _all_texts(example))}
+    known = set(spec.labels or ())
+    if "label" in example and known:
+        row["label_unknown"] = int(example["label"] not in known)
+    if "spans" in example:
+        spans = example["spans"]
+        row["spans_outside"] = _outside(spans, example["text"])
+        row["spans_overlap"] = _overlapping(spans)
+        if known:
+            row["label_unknown"] = sum(span.get("label") not in known for span in spans)
+    if "head" in example and "tail" in example:
+        arguments = [example["head"], example["tail"]]
+        row["spans_outside"] = _outside(arguments, example["text"])
+        row["spans_overlap"] = _overlapping(arguments)
+    if "answers" in example:
+        context = example["context"]
+        row["answers_missing"] = sum(
+            not answer["text"]
+            or answer["start"] < 0
+            or context[answer["start"] : answer["start"] + len(answer["text"])] != answer["text"]
+            for answer in example["answers"]
+        )
+    if "target" in example:
+        source, target = example["source"].strip(), example["target"].strip()
+        row["source_is_target"] = int(source == target)
+        row["length_ratio"] = len(target) / max(len(source), 1)
+    if "turns" in example:
+        row["turns_out_of_order"] = _out_of_order(example["turns"])
+    return row
+
+
+def _all_texts(example: Example) -> list[str]:
+    """Every text of an example, empty ones included (``example_texts`` leaves them out)."""
+    if "turns" in example:
+        return [turn["text"] for turn in example["turns"]]
+    names = ("text", "question", "context", "source", "target")
+    return [example[name] for name in names if isinstance(example.get(name), str)]
+
+
+def _outside(spans: Iterable[Row], text: str) -> int:
+    """Spans that are empty, turned round, or reach beyond the text."""
+    return sum(not 0 <= span["start"] < span["end"] <= len(text) for span in spans)
+
+
+def _overlapping(spans: Iterable[Row]) -> int:
+    ordered = sorted((span["start"], span["end"]) for span in spans)
+    return sum(second[0] < first[1] for first, second in pairwise(ordered))
+
+
+def _out_of_order(turns: list[Row]) -> int:
+    """Turns whose role is not the one expected, counted back from the assistant's answer at the end."""
+    roles = ("assistant", "user")
+    wrong = sum(turn.get("role") != roles[i % 2] for i, turn in enumerate(reversed(turns)))
+    return wrong + (len(turns) < 2)
+
+
+def _task_splits(tasks: Mapping[str, Splits], specs: Mapping[str, Task]) -> pl.DataFrame:
+    """A row a task and split: size, and the distribution of its labels where it has any."""
+    rows = []
+    for name, splits in tasks.items():
+        known = specs[name].labels or ()
+        counts = {split: _labels(examples) for split, examples in splits.items()}
+        for split, examples in splits.items():
+            found = {label: counts[split].get(label, 0) for label in known}
+            total = sum(found.values())
+            rows.append(
+                {
+                    "id": f"{name}/{split}",
+                    "examples": len(examples),
+                    "label_unused": sum(not n for n in found.values()) if known else None,
+                    "class_share": min(found.values()) / total if total else None,
+                    "label_drift": divergence(found, counts["train"]) if total else None,
+                    "ids": [str(example.get("id")) for example in examples[:5]],
+                }
+            )
+    numbers = ("examples", "label_unused", "class_share", "label_drift")
+    schema: dict[str, Any] = {"id": pl.String, **dict.fromkeys(numbers, pl.Float64)}
+    schema["ids"] = pl.List(pl.String)
+    return pl.DataFrame(rows, schema=schema, strict=False)
+
+
+def _labels(examples: Iterable[Example]) -> Counter[str]:
+    """How often each label is used, by examples or by their spans."""
+    counts: Counter[str] = Counter()
+    for example in examples:
+        if "label" in example:
+            counts[str(example["label"])] += 1
+        elif isinstance(example.get("spans"), list):
+            counts.update(str(span.get("label")) for span in example["spans"])
+    return counts
