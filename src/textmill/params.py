@@ -402,7 +402,10 @@ class Checks(Block):
 
 
 class Tokenizer(Block):
-    """Trained on the corpus (``kind`` and ``vocabulary_size``), or taken from a folder or hub id."""
+    """Trained on the corpus (``kind`` and ``vocabulary_size``), or taken from a folder or hub id.
+
+    A character tokenizer without a size holds every character of the corpus.
+    """
 
     kind: Literal["bpe", "wordpiece", "unigram", "character", "existing"]
     vocabulary_size: Count | None
@@ -412,7 +415,7 @@ class Tokenizer(Block):
     def _complete(self) -> Tokenizer:
         if self.kind == "existing" and not self.path:
             raise ValueError("an existing tokenizer needs path: a folder or a hub id")
-        if self.kind != "existing" and not self.vocabulary_size:
+        if self.kind not in ("existing", "character") and not self.vocabulary_size:
             raise ValueError(f"a {self.kind} tokenizer needs vocabulary_size")
         return self
 
@@ -449,6 +452,7 @@ class Objective(Block):
     """What pretraining predicts."""
 
     name: Literal["causal", "masked", "denoising"]
+    separate_documents: bool  # attention never crosses from one document into the next
     probability: Share | None = None  # share of tokens masked or corrupted
     whole_word: bool | None = None  # masked
     noise: Literal["span_corruption", "text_infilling"] | None = None  # denoising
@@ -530,6 +534,7 @@ class Training(Block):
     layer_decay: Share  # learning rate of a layer as a share of that of the layer above
     frozen_layers: Annotated[int, Field(ge=0)]  # from the embeddings upwards; 1 freezes these alone
     lora: Lora | None
+    divergence: Positive  # stop where an interval's loss is so many times the first interval's
     checkpoint_activations: bool
     compile: bool
     validations: Count  # how often the dev or validation split is scored
@@ -546,6 +551,7 @@ class Trainer(Block):
     strategy: str
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"]
     threads: Count | None
+    deterministic: bool  # the same bits again; on a GPU some operations become slower
 
 
 class Model(Block):
