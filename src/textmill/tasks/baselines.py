@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -29,14 +29,15 @@ def linear(train: Sequence[Pair], labels: Sequence[str], test: Sequence[Pair]) -
         return [labels[0]] * len(test)
     from sklearn.svm import LinearSVC
 
-    vectors, wanted = _vectors(train, test)
+    vectors, wanted = _vectors(train, test, characters=True)
     model = LinearSVC(C=0.5, random_state=0, dual=True).fit(vectors, labels)
     return [str(label) for label in model.predict(wanted)]
 
 
 def nearest(train: Sequence[str], test: Sequence[str]) -> list[int]:
-    """For each test text the index of the training text most alike by TF-IDF (cosine)."""
-    vectors, wanted = _vectors([(text, None) for text in train], [(text, None) for text in test])
+    """For each test text the index of the training text most alike by TF-IDF of words 1 to 2 (cosine)."""
+    pairs: list[Pair] = [(text, None) for text in train]
+    vectors, wanted = _vectors(pairs, [(text, None) for text in test], characters=False)
     found: list[int] = []
     for start in range(0, len(test), 256):  # 256 rows at a time bound the memory
         alike = wanted[start : start + 256] @ vectors.T
@@ -44,7 +45,7 @@ def nearest(train: Sequence[str], test: Sequence[str]) -> list[int]:
     return found
 
 
-def _vectors(train: Sequence[Pair], test: Sequence[Pair]) -> tuple[Any, Any]:
+def _vectors(train: Sequence[Pair], test: Sequence[Pair], characters: bool) -> tuple[Any, Any]:
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -60,20 +61,24 @@ def _vectors(train: Sequence[Pair], test: Sequence[Pair]) -> tuple[Any, Any]:
         apart = [f"first {w}" for w in a - b] + [f"second {w}" for w in b - a]
         return word_ngrams(first) + common + apart + [f"overlap {10 * len(a & b) // max(len(a | b), 1)}"]
 
-    by_word = TfidfVectorizer(analyzer=features, sublinear_tf=True, min_df=1)
-    by_character = TfidfVectorizer(
-        analyzer="char", ngram_range=(2, 4), sublinear_tf=True, min_df=2 if len(train) > 50 else 1
-    )
-    fitted = [by_word.fit_transform(train), by_character.fit_transform(joined(train))]
-    return hstack(fitted).tocsr(), hstack(
-        [by_word.transform(test), by_character.transform(joined(test))]
-    ).tocsr()
+    by_word = TfidfVectorizer(analyzer=features, sublinear_tf=True)
+    vectors, wanted = [by_word.fit_transform(train)], [by_word.transform(test)]
+    if characters:
+        rare = 2 if len(train) > 50 else 1
+        by_character = TfidfVectorizer(analyzer="char", ngram_range=(2, 4), sublinear_tf=True, min_df=rare)
+        vectors.append(by_character.fit_transform(joined(train)))
+        wanted.append(by_character.transform(joined(test)))
+    return hstack(vectors).tocsr(), hstack(wanted).tocsr()
 
 
 def longest_match(
     train: Sequence[tuple[str, Sequence[tuple[int, int, str]]]], test: Sequence[str]
 ) -> list[list[tuple[int, int, str]]]:
-    """Entities seen in training, found again: at each place the longest, with its most frequent label."""
+    """Entities seen in training, found again: at each place the longest, with its most frequent label.
+
+    Only strings count that were an entity in at least half of the places where training has them: 中 is a
+    place's name now and then, and part of another word nearly always.
+    """
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for text, spans in train:
         for start, end, label in spans:
@@ -82,30 +87,36 @@ def longest_match(
         surface: min(counts.items(), key=lambda item: (-item[1], item[0]))[0]
         for surface, counts in seen.items()
     }
-    by_first: dict[str, list[int]] = defaultdict(list)
+    beginnings: dict[str, set[int]] = defaultdict(set)
     for surface in memory:
-        by_first[surface[:1]].append(len(surface))
-    lengths = {first: sorted(set(found), reverse=True) for first, found in by_first.items()}
-    return [_find(text, memory, lengths) for text in test]
-
-
-def _find(text: str, memory: dict[str, str], lengths: dict[str, list[int]]) -> list[tuple[int, int, str]]:
-    # Chinese characters are words of their own: these edges are where an entity may start or end.
-    offsets = word_offsets(text)
-    starts = {start for start, _ in offsets} | set(range(len(text))) - {
-        i for start, end in offsets for i in range(start, end)
+        beginnings[surface[0]].add(len(surface))
+    lengths = {first: sorted(sizes, reverse=True) for first, sizes in beginnings.items()}
+    found: Counter[str] = Counter()
+    for text, _ in train:
+        found.update(text[start:end] for start, end, _ in _find(text, memory, lengths))
+    sure = {
+        surface: label for surface, label in memory.items() if 2 * seen[surface].total() >= found[surface]
     }
-    ends = {end for _, end in offsets} | {i + 1 for i in starts}
-    inside = {i for start, end in offsets for i in range(start + 1, end)}
-    found, place = [], 0
+    return [_find(text, sure, lengths) for text in test]
+
+
+def _find(
+    text: str, memory: Mapping[str, str], lengths: Mapping[str, Sequence[int]]
+) -> list[tuple[int, int, str]]:
+    """The longest strings of ``memory`` in ``text``, from left to right, at the edges of words.
+
+    ``lengths`` are those of the strings that begin with a character, the longest first.
+    """
+    # A Chinese character is a word of its own, so that an entity may begin and end at any.
+    inside = {i for start, end in word_offsets(text) for i in range(start + 1, end)}
+    found: list[tuple[int, int, str]] = []
+    place = 0
     while place < len(text):
-        if place in starts:
-            for length in lengths.get(text[place], ()):
-                end = place + length
-                if text[place:end] in memory and (end in ends or end not in inside):
-                    found.append((place, end, memory[text[place:end]]))
-                    break
-        place = found[-1][1] if found and found[-1][0] == place else place + 1
+        ends = [place + n for n in lengths.get(text[place], ()) if place not in inside]
+        end = next((end for end in ends if text[place:end] in memory and end not in inside), place)
+        if end > place:
+            found.append((place, end, memory[text[place:end]]))
+        place = max(end, place + 1)
     return found
 
 

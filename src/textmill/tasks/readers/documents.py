@@ -9,14 +9,19 @@ from typing import Any
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.annotation import relation_rows
-from textmill.tasks.readers.conll import join_tokens
+from textmill.tasks.readers.conll import find_scheme, join_tokens, tag_spans
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
 from textmill.tasks.readers.tables import parse_json
 
 
 def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
-    """SQuAD 1.1 and 2.0 JSON; without answers, or with ``is_impossible``, a question has none."""
+    """SQuAD 1.1 and 2.0 JSON; without answers, or with ``is_impossible``, a question has none.
+
+    ``options.unplaced: mend`` moves an answer that does not stand where the file says to the nearest place
+    where it does, and leaves it out where there is none and the question has others; without it such a
+    question is a bad row.
+    """
     for file in files:
         tree = parse_json(file, task.data.options.get("encoding"))
         articles = tree.get("data") if isinstance(tree, dict) else None
@@ -32,42 +37,51 @@ def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                     if missing or "context" not in paragraph:
                         yield Row(place, None, f"{(missing or ['context'])[0]}: missing")
                         continue
-                    answers = [] if question.get("is_impossible") else question.get("answers", [])
-                    yield Row(
-                        place,
-                        {
-                            "id": question["id"],
-                            "question": question["question"],
-                            "context": paragraph["context"],
-                            "answers": [
-                                {"text": answer["text"], "start": answer["answer_start"]}
-                                for answer in answers
-                            ],
-                        },
-                    )
+                    context = paragraph["context"]
+                    found = [] if question.get("is_impossible") else question.get("answers", [])
+                    answers = [{"text": a["text"], "start": a["answer_start"]} for a in found]
+                    if task.data.options.get("unplaced") == "mend":
+                        answers = _placed(answers, context) or answers
+                    asked = {"id": question["id"], "question": question["question"]}
+                    yield Row(place, {**asked, "context": context, "answers": answers})
+
+
+def _placed(answers: Sequence[dict[str, Any]], context: str) -> list[dict[str, Any]]:
+    """The answers that occur in the context, each at its occurrence nearest to where it is said to be."""
+    found = []
+    for answer in answers:
+        places = [m.start() for m in re.finditer(re.escape(answer["text"]), context)]
+        if answer["text"] and places:
+            nearest = min(places, key=lambda place: abs(place - answer["start"]))
+            found.append({"text": answer["text"], "start": nearest})
+    return found
 
 
 def read_spert(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
-    """SpERT's JSON: tokens, entities and relations; serves entities and relations alike."""
+    """SpERT's JSON: tokens, entities (or BILOU tags) and relations; serves entities and relations alike."""
     for file in files:
         tree = parse_json(file, task.data.options.get("encoding"))
         if not isinstance(tree, list):
             raise UserError(f"{file.name}: expected SpERT JSON: a list of sentences")
         for number, item in enumerate(tree, 1):
             place = f"{file.name}:sentence[{number}]"
-            missing = [key for key in ("tokens", "entities") if key not in item]
-            if missing:
-                yield Row(place, None, f"{missing[0]}: missing")
+            if "tokens" not in item or not {"entities", "tags"} & set(item):
+                yield Row(place, None, f"{'entities' if 'tokens' in item else 'tokens'}: missing")
                 continue
             text, places = join_tokens(item["tokens"], task.data.options.get("join"))
-            outside = [e for e in item["entities"] if not 0 <= e["start"] < e["end"] <= len(places)]
+            try:
+                entities = item["entities"] if "entities" in item else _tagged(item["tags"])
+            except ValueError as error:
+                yield Row(place, None, f"tags: {error}")
+                continue
+            outside = [e for e in entities if not 0 <= e["start"] < e["end"] <= len(places)]
             if outside:
                 e = outside[0]
                 yield Row(place, None, f"entities: {e['start']} to {e['end']} outside {len(places)} tokens")
                 continue
             spans = {
                 str(i): {"start": places[e["start"]][0], "end": places[e["end"] - 1][1], "label": e["type"]}
-                for i, e in enumerate(item["entities"])
+                for i, e in enumerate(entities)
             }
             if task.family == "relation_classification":
                 relations = [(str(r["head"]), str(r["tail"]), r["type"]) for r in item.get("relations", [])]
@@ -75,6 +89,12 @@ def read_spert(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             else:
                 ordered = sorted(spans.values(), key=lambda span: (span["start"], span["end"]))
                 yield Row(place, rename_labels({"text": text, "spans": ordered}, task))
+
+
+def _tagged(tags: Sequence[str]) -> list[dict[str, Any]]:
+    """Entities in the order of their beginnings, from tags."""
+    found = tag_spans(tags, find_scheme([tags]))
+    return [{"start": start, "end": end, "type": label} for start, end, label in found]
 
 
 def read_semeval(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:

@@ -92,7 +92,15 @@ def _key(example: Example) -> str:
     texts = example_texts(example)[:1] if "source" in example else example_texts(example)
     if "turns" in example:
         texts = texts[:-1]
+    if "head" in example:
+        texts += [f"{example[side]['start']} {example[side]['end']}" for side in ("head", "tail")]
     return "\0".join(" ".join(text.casefold().split()) for text in texts)
+
+
+def _group(example: Example) -> str:
+    """What must stay on one side of a cut: the group it names, or all that is said of one text."""
+    alone = example.get("context") or (example["text"] if "head" in example else None)
+    return str(example.get("group") or alone or _key(example))
 
 
 def _stratum(example: Example) -> str:
@@ -108,7 +116,7 @@ def _cut(splits: dict[str, list[Example]], task: Task, seed: int, name: str) -> 
             continue
         groups: dict[str, list[Example]] = defaultdict(list)
         for example in splits["train"]:
-            groups[str(example.get("group") or _key(example))].append(example)
+            groups[_group(example)].append(example)
         strata: dict[str, list[str]] = defaultdict(list)
         for key, members in groups.items():
             strata[_stratum(members[0])].append(key)

@@ -54,7 +54,10 @@ def _example(raw: Any, task: Task) -> Example:
 
 
 def _answered(raw: Any, task: Task) -> Example:
-    """An example of span extraction from a flat record with the fields ``answer`` and ``start``."""
+    """An example of span extraction from a flat record with the fields ``answer`` and ``start``.
+
+    ``start`` may hold two numbers, the end too; without it the first occurrence in the context counts.
+    """
     names, none = task.data.fields, task.data.options.get("no_answer", "")
     found = {}
     for field in ("question", "context", "answer"):
@@ -67,9 +70,11 @@ def _answered(raw: Any, task: Task) -> Example:
         context = context.removesuffix(none).rstrip()
     answers = []
     if answer.strip() and answer != none:
-        number = re.search(r"\d+", str(lookup(raw, names["start"]))) if "start" in names else None
-        start = int(number.group()) if number else context.find(answer)
-        if start < 0:
+        numbers = re.findall(r"\d+", str(lookup(raw, names["start"]))) if "start" in names else []
+        start = int(numbers[0]) if numbers else context.find(answer)
+        if len(numbers) == 2:  # the place is known, and the answer's text may be tokenised otherwise
+            answer = context[start : int(numbers[1])]
+        if start < 0 or not answer:
             raise RowError("answer", f"{shorten(answer)!r} does not occur in the context")
         answers.append({"text": answer, "start": start})
     example = {"question": found["question"], "context": context, "answers": answers}
