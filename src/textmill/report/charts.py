@@ -1,0 +1,65 @@
+"""Small inline pictures without scripts: colours come from the page, so that they follow dark mode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+Curve = Sequence[tuple[float, float]]
+WIDTH, HEIGHT, BOTTOM = 320, 150, 132
+
+
+@dataclass(frozen=True)
+class Track:
+    """A row of the chart of results: places in per cent of the width."""
+
+    value: float
+    low: float
+    high: float
+    baselines: tuple[tuple[str, float], ...]
+
+
+def track(
+    value: float, interval: tuple[float, float], baselines: Mapping[str, float], top: float = 100
+) -> Track:
+    """Where a score, its interval and the baselines lie on a scale from 0 to ``top``."""
+
+    def place(x: float) -> float:
+        return round(100 * min(max(x / top, 0.0), 1.0), 2)
+
+    rivals = tuple((name, place(score)) for name, score in baselines.items())
+    return Track(place(value), place(interval[0]), place(interval[1]), rivals)
+
+
+def curve(points: Curve, label: str) -> Markup:
+    """A loss curve as SVG, with its first and last value and the number of steps written at its ends."""
+    points = [(x, y) for x, y in points if math.isfinite(y)]
+    if len(points) < 2:
+        return Markup("")
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    low, high = min(ys), max(ys)
+    span_x, span_y = (max(xs) - min(xs)) or 1, (high - low) or 1
+    places = [
+        (8 + (WIDTH - 16) * (x - min(xs)) / span_x, 22 + (BOTTOM - 34) * (high - y) / span_y)
+        for x, y in points
+    ]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    (x0, y0), (x1, y1) = places[0], places[-1]
+    return Markup(
+        '<svg class="curve" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">'
+        '<line class="axis" x1="8" x2="{right}" y1="{bottom}" y2="{bottom}"/>'
+        '<polyline class="line" points="{path}"/>'
+        '<circle class="dot" cx="{x0:.1f}" cy="{y0:.1f}" r="3"/>'
+        '<circle class="dot" cx="{x1:.1f}" cy="{y1:.1f}" r="3"/>'
+        '<text x="{t0:.1f}" y="{u0:.1f}">{first:.2f}</text>'
+        '<text class="strong" text-anchor="end" x="{x1:.1f}" y="{u1:.1f}">{last:.2f}</text>'
+        '<text class="faint" x="8" y="{below}">step {begin}</text>'
+        '<text class="faint" text-anchor="end" x="{right}" y="{below}">{end}</text></svg>'
+    ).format(
+        w=WIDTH, h=HEIGHT, label=label, right=WIDTH - 8, bottom=BOTTOM, path=path, x0=x0, y0=y0, x1=x1, y1=y1,
+        t0=x0 + 7, u0=y0 + 4, u1=y1 - 9, first=ys[0], last=ys[-1], below=BOTTOM + 14,
+        begin=f"{int(min(xs)):,}", end=f"{int(max(xs)):,}",
+    )  # fmt: skip
