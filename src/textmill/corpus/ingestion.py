@@ -14,6 +14,7 @@ from textmill.corpus import boilerplate, sources
 from textmill.corpus.language import identify
 from textmill.corpus.manifest import Manifest
 from textmill.corpus.signals import measure
+from textmill.corpus.surprise import Surprise
 from textmill.corpus.text import clean
 from textmill.errors import UserError
 from textmill.params import Params
@@ -54,11 +55,12 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
         (pl.read_parquet(path, columns=["source", "text"]) for path in read),
         params.corpus.text.boilerplate_documents,
     )
+    pairs = Surprise(pl.read_parquet(path, columns=["text"])["text"].to_list() for path in read)
     totals: dict[str, float | int] = {"documents": 0, "characters": 0, "bytes": 0, "boilerplate_lines": 0}
     for number, path in enumerate(read):
         name = f"documents-{number:05d}.parquet"
         if not manifest.done(name):
-            describe(pl.read_parquet(path), common).write_parquet(work / name, compression="zstd")
+            describe(pl.read_parquet(path), common, pairs).write_parquet(work / name, compression="zstd")
             (work / name).replace(output / name)
             manifest.finish(name)
         counted = pl.scan_parquet(output / name).select(
@@ -74,11 +76,11 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     return {**totals, "shards": len(read), "skipped": len(skipped)}
 
 
-def describe(documents: pl.DataFrame, common: boilerplate.Common) -> pl.DataFrame:
+def describe(documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise) -> pl.DataFrame:
     """A shard with its boilerplate lines cut, its languages and figures: a pure function of a table."""
     documents = boilerplate.cut(documents, common)
     texts = documents["text"].to_list()
-    figures = measure(texts)
+    figures = measure(texts).with_columns(bigram_surprise=pl.Series(pairs.bits(texts)))
     language = identify(texts)
     return pl.concat([documents, language, figures], how="horizontal")
 

@@ -135,12 +135,13 @@ def _streams(path: str, file: IO[bytes], pattern: str | None) -> Iterator[tuple[
         for member, stream in members(file, pattern):
             yield f"{path}/{member}", stream
     elif path.endswith(".gz"):
-        with gzip.GzipFile(fileobj=file) as plain:
-            yield path, plain  # type: ignore[misc]
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield path, unpacked  # type: ignore[misc]
     elif path.endswith(".zst"):
         import zstandard
 
-        yield path, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        plain = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        yield path, io.BufferedReader(plain)  # type: ignore[type-var]
     else:
         yield path, file
 
@@ -205,13 +206,12 @@ def _lines(name: str, stream: IO[bytes], source: Source, limit: int) -> Iterator
     """The lines of a stream with their numbers, without more than ``limit`` bytes of one in memory."""
     number = 0
     empty = True
-    reader = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
-    while line := reader.readline(limit + 1):
+    while line := stream.readline(limit + 1):
         number += 1
         empty = False
         if len(line) > limit:
             while line and not line.endswith(b"\n"):
-                line = reader.readline(1 << 20)
+                line = stream.readline(1 << 20)
             yield BadInput(
                 name,
                 number,

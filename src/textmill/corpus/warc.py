@@ -8,7 +8,6 @@ from typing import IO
 from textmill.corpus import sources
 
 _PAGES = ("text/html", "application/xhtml+xml")
-_LONGEST_HEADER = 1 << 20
 
 
 def records(name: str, stream: IO[bytes], limit: int) -> Iterator[sources.Row | sources.BadInput]:
@@ -30,7 +29,8 @@ def records(name: str, stream: IO[bytes], limit: int) -> Iterator[sources.Row | 
                 yield sources.BadInput(name, number, f"broken WARC record: Content-Length {declared!r}")
                 return
             yield from _record(name, number, record, limit)
-    except (exceptions.ArchiveLoadFailed, EOFError, ValueError, OSError, UnicodeError) as error:
+    # AttributeError: the reader's own, where a response does not name its address
+    except (exceptions.ArchiveLoadFailed, EOFError, ValueError, OSError, AttributeError) as error:
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         yield sources.BadInput(name, number + 1, f"broken WARC record: {why}")
         return

@@ -1,0 +1,54 @@
+"""How surprising a text is to the corpus it stands in, by pairs of characters.
+
+A small language model that needs no training file: noise, in whatever script, is made of pairs that the
+other documents do not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textmill.corpus.codes import Codes, Hashes, Ints, mix
+
+_PAIRS = 1 << 20
+_FIRSTS = 1 << 16
+_ALPHA = 0.05  # what an unseen pair counts (additive smoothing) ...
+_UNSEEN = 200  # ... and how many of them each first character is given
+
+
+class Surprise:
+    """In how many documents each pair of neighbouring characters stands."""
+
+    def __init__(self, batches: Iterable[Sequence[str]]) -> None:
+        self._pairs = np.zeros(_PAIRS, np.int64)
+        self._firsts = np.zeros(_FIRSTS, np.int64)
+        for texts in batches:
+            pair, first, _ = _once(Codes(texts))
+            self._pairs += np.bincount(pair, minlength=_PAIRS)
+            self._firsts += np.bincount(first, minlength=_FIRSTS)
+
+    def bits(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Bits for each different pair of each text, from the other documents' pairs: (texts,)."""
+        pair, first, text = _once(Codes(texts))
+        seen = np.maximum(self._pairs[pair] - 1, 0)  # without this document itself
+        space = np.maximum(self._firsts[first] - 1, 0)
+        bits = np.log2(space + _ALPHA * _UNSEEN) - np.log2(seen + _ALPHA)
+        total = np.bincount(text, bits, len(texts))
+        count = np.bincount(text, minlength=len(texts))
+        return total / np.maximum(count, 1)
+
+
+def _once(codes: Codes) -> tuple[Ints, Ints, Ints]:
+    """The different pairs of each text: its place in the table, that of its first character, the text."""
+    text = np.repeat(np.arange(codes.texts), codes.lengths + 1)[:-1]
+    first, second = codes.points[:-1].astype(np.uint64), codes.points[1:].astype(np.uint64)
+    inside = text == np.repeat(np.arange(codes.texts), codes.lengths + 1)[1:]
+    keys: Hashes = mix((first << np.uint64(21)) | second)
+    place = (keys & np.uint64(_PAIRS - 1)).astype(np.int64)
+    marked = np.unique((text[inside].astype(np.int64) << 20) | place[inside], return_index=True)[1]
+    chosen = np.flatnonzero(inside)[marked]
+    start = (mix(first[chosen]) & np.uint64(_FIRSTS - 1)).astype(np.int64)
+    return place[chosen], start, text[chosen]
