@@ -294,9 +294,7 @@ def pack(corpus: Path, tokenizer: Path, output: Path) -> dict[str, float]:
     return metrics
 
 
-def _pack_split(
-    corpus: Path, split: str, encoder: PreTrainedTokenizerFast, output: Path
-) -> dict[str, Any]:
+def _pack_split(corpus: Path, split: str, encoder: PreTrainedTokenizerFast, output: Path) -> dict[str, Any]:
     vocabulary = len(encoder)
     dtype = np.dtype(np.uint16 if vocabulary <= 2**16 else np.uint32)
     digest = hashlib.blake2b(digest_size=16)

@@ -50,7 +50,7 @@ SLIPS = [
         ["tasks.sentiment.model", "encodr", "known: encoder, decoder, seq2seq"],
     ),
     ("model: seq2seq", "model: encoder", ["tasks.headlines.model", "kind encoder", "needs seq2seq"]),
-    ("objective: {name: causal}", "objective: {name: denoising}", ["pretrain.decoder", "denoising needs"]),
+    ("{name: causal, separate", "{name: denoising, separate", ["pretrain.decoder", "denoising needs"]),
     ("  kind: bpe", "  kind: bp", ["tokenizer.kind", "'bpe'", '"bp"']),
     (
         "budget: {epochs: 1}",
