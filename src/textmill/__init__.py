@@ -1,1 +1,8 @@
-"""Text in, evaluated language models out, and the record of how."""
+"""Text in, evaluated language models out, and the record of how.
+
+After ``import textmill`` the Auto classes and pipelines of ``transformers`` know our models.
+"""
+
+from textmill import registration
+
+registration.install()

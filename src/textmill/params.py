@@ -434,8 +434,14 @@ class Architecture(Block):
     norm_first: bool
     activation: Literal["gelu", "relu", "relu2", "swiglu"]
     attention: Literal["fused", "plain"]
-    dropout: Share
+    bias: bool  # in linear maps and LayerNorm
+    qk_norm: bool  # RMSNorm of queries and keys
+    dropout: Share  # of embeddings and residual branches
+    attention_dropout: Share  # of attention weights
     tie_embeddings: bool
+    pooling: Literal["first", "mean"]  # what a sequence classifier reads
+    init_std: Positive
+    residual_init: Literal["scaled", "zero", "plain"]  # last maps of the branches; scaled: by 1/sqrt(branches)
 
     @model_validator(mode="after")
     def _divisible(self) -> Architecture:

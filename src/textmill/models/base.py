@@ -1,0 +1,60 @@
+"""What our models share as ``transformers`` models: initialisation and the language-model loss."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from textmill.models.configuration import TransformerConfig
+from textmill.models.normalization import RMSNorm
+
+IGNORED = -100  # a label that no loss is computed at
+
+
+class TransformerModel(PreTrainedModel):
+    """Base of all models here."""
+
+    config_class = TransformerConfig
+    config: TransformerConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Normal(0, initializer_range), zero biases, unit gains; branches into the residual smaller.
+
+        A stack of n residual branches adds up n variances: their last maps are drawn with
+        initializer_range / sqrt(n) (Radford et al. 2019, section 2.3), or are zero.
+        """
+        config = self.config
+        if isinstance(module, nn.Linear | nn.Embedding):
+            std = config.initializer_range
+            if getattr(module, "ends_residual", False) and config.residual_init != "plain":
+                branches = config.num_hidden_layers * (3 if config.is_encoder_decoder else 2)
+                std = 0.0 if config.residual_init == "zero" else std / math.sqrt(branches)
+            nn.init.normal_(module.weight, 0.0, std) if std else nn.init.zeros_(module.weight)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, RMSNorm | nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            if getattr(module, "bias", None) is not None:
+                nn.init.zeros_(module.bias)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.base_model.embed_tokens
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.base_model.embed_tokens = value
+
+
+def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy in nats over the labels that are not -100, in float32 or wider.
+
+    logits: (..., vocabulary), labels: (...).
+    """
+    logits = logits.flatten(0, -2)
+    if logits.dtype.itemsize < 4:
+        logits = logits.float()
+    return F.cross_entropy(logits, labels.flatten().to(logits.device), ignore_index=IGNORED)
