@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,7 +65,7 @@ ATTENTION: dict[str, Attend] = {"plain": plain_attention, "fused": fused_attenti
 
 
 def repeat_heads(x: Tensor, times: int) -> Tensor:
-    """Each key-value head ``times`` times, next to itself: (batch, heads, ...) -> (batch, heads * times, ...)."""
+    """Each key-value head ``times`` times in a row: (batch, heads, ...) -> (batch, heads * times, ...)."""
     return x if times == 1 else x.repeat_interleave(times, dim=1)
 
 
@@ -150,7 +149,8 @@ class CrossAttention(nn.Module):
         query = self.query(x).view(batch, length, self.heads, self.head_width).transpose(1, 2)
         if cache is not None and cache.get_seq_length(self.layer) > 0:
             # The memory does not change while a text is generated: its keys and values are made once.
-            key, value = cache.layers[self.layer].keys, cache.layers[self.layer].values
+            kept: Any = cache.layers[self.layer]
+            key, value = kept.keys, kept.values
         else:
             mixed = self.key_value(memory).view(batch, memory.shape[1], 2 * groups, self.head_width)
             key, value = mixed.transpose(1, 2).split((groups, groups), dim=1)

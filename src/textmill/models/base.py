@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from textmill.models.attention import CrossAttention, SelfAttention
 from textmill.models.configuration import TransformerConfig
+from textmill.models.feed_forward import FeedForward
 from textmill.models.normalization import RMSNorm
 
 IGNORED = -100  # a label that no loss is computed at
@@ -17,7 +19,7 @@ IGNORED = -100  # a label that no loss is computed at
 class TransformerModel(PreTrainedModel):
     """Base of all models here."""
 
-    config_class = TransformerConfig
+    config_class: type[TransformerConfig] = TransformerConfig
     config: TransformerConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
@@ -30,23 +32,25 @@ class TransformerModel(PreTrainedModel):
         """
         config = self.config
         if isinstance(module, nn.Linear | nn.Embedding):
-            std = config.initializer_range
-            if getattr(module, "ends_residual", False) and config.residual_init != "plain":
-                branches = config.num_hidden_layers * (3 if config.is_encoder_decoder else 2)
-                std = 0.0 if config.residual_init == "zero" else std / math.sqrt(branches)
-            nn.init.normal_(module.weight, 0.0, std) if std else nn.init.zeros_(module.weight)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
+            nn.init.normal_(module.weight, 0.0, config.initializer_range)
         elif isinstance(module, RMSNorm | nn.LayerNorm):
             nn.init.ones_(module.weight)
-            if getattr(module, "bias", None) is not None:
-                nn.init.zeros_(module.bias)
+        elif isinstance(module, SelfAttention | CrossAttention | FeedForward):
+            # transformers comes to the parts of a module before the module itself.
+            if config.residual_init == "zero":
+                nn.init.zeros_(module.output.weight)
+            elif config.residual_init == "scaled":
+                branches = config.num_hidden_layers * (3 if config.is_encoder_decoder else 2)
+                nn.init.normal_(module.output.weight, 0.0, config.initializer_range / math.sqrt(branches))
+        bias = getattr(module, "bias", None)
+        if isinstance(bias, nn.Parameter):
+            nn.init.zeros_(bias)
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.base_model.embed_tokens
+        return self.base_model.get_submodule("embed_tokens")
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        self.base_model.embed_tokens = value
+        self.base_model.set_submodule("embed_tokens", value)
 
 
 def token_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ class TransformerConfig(PreTrainedConfig):
         return self.hidden_size // self.num_attention_heads
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """All fields, not only those that differ from a default: a saved model must not change with the code."""
+        """All fields, those at their default too: a saved model does not change with the code."""
         return self.to_dict()
 
 

@@ -23,7 +23,7 @@ class Seq2SeqEncoder(TransformerModel):
     config_class = Seq2SeqConfig
     main_input_name = "input_ids"
 
-    def __init__(self, config: Seq2SeqConfig, embed_tokens: nn.Embedding) -> None:
+    def __init__(self, config: Seq2SeqConfig, embed_tokens: nn.Module) -> None:
         super().__init__(config)
         # The embedding is the whole model's: held in a tuple, it is no second parameter of this side.
         self._shared = (embed_tokens,)
@@ -75,7 +75,7 @@ class Seq2SeqModel(TransformerModel):
         return self.encoder
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        self.embed_tokens = value
+        self.set_submodule("embed_tokens", value)
         self.encoder.set_input_embeddings(value)
 
     def forward(
@@ -117,7 +117,9 @@ class Seq2SeqModel(TransformerModel):
             if decoder_input_ids is None:
                 raise UserError("an encoder-decoder needs decoder_input_ids or labels beside input_ids")
             decoder_inputs_embeds = self.embed_tokens(decoder_input_ids)
+        assert isinstance(encoder_outputs, BaseModelOutput)
         states = encoder_outputs.last_hidden_state
+        assert states is not None
         memory = Memory(
             states,
             cross_mask(decoder_inputs_embeds, without_need(attention_mask), decoder_segment_ids, segment_ids),
@@ -137,7 +139,7 @@ class Seq2SeqModel(TransformerModel):
         )
         output = Seq2SeqModelOutput(
             last_hidden_state=x,
-            past_key_values=past_key_values,
+            past_key_values=past_key_values,  # type: ignore[arg-type]
             decoder_hidden_states=None if trace.hidden_states is None else tuple(trace.hidden_states),
             decoder_attentions=None if trace.attentions is None else tuple(trace.attentions),
             cross_attentions=None if trace.cross_attentions is None else tuple(trace.cross_attentions),
