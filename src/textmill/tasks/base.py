@@ -156,7 +156,10 @@ class Family:
         return batch
 
     def inputs(self, encoding: Any) -> Feature:
-        """The parts of a tokenizer's output that the model takes."""
+        """The parts of a tokenizer's output that the model takes.
+
+        Texts are encoded with ``split_special_tokens``: a special token written out in a text is text.
+        """
         return {key: list(encoding[key]) for key in self.tokenizer.model_input_names if key in encoding}
 
 

@@ -57,7 +57,8 @@ class Dialogue(Generating):
         return [feature]
 
     def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        # A role written out in a text is text: nobody can speak for the assistant.
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         # The model goes on from the last token, which therefore has to be a real one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textmill.records import Example
@@ -70,4 +71,4 @@ def mark(example: Example) -> str:
     for place, _, _, _, token in sorted(marks):
         shown += [text[last:place], f" {token} "]
         last = place
-    return "".join([*shown, text[last:]]).replace("  ", " ").strip()
+    return re.sub(" +", " ", "".join([*shown, text[last:]])).strip()

@@ -39,7 +39,10 @@ class SequenceClassification(Family):
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
         text, pair = self.text(example)
-        feature = self.inputs(self.tokenizer(text, pair, truncation=True, max_length=self.max_length))
+        encoding = self.tokenizer(
+            text, pair, truncation=True, max_length=self.max_length, split_special_tokens=True
+        )
+        feature = self.inputs(encoding)
         if labelled:
             feature["labels"] = self.labels.index(example["label"])
         return [feature]

@@ -71,11 +71,14 @@ class SequenceToSequence(Generating):
         return example["source"]
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
-        encoding = self.tokenizer(example["source"], truncation=True, max_length=self.max_length)
+        encoding = self.tokenizer(
+            example["source"], truncation=True, max_length=self.max_length, split_special_tokens=True
+        )
         feature = self.inputs(encoding)
         feature.pop("token_type_ids", None)
         if labelled:
-            target = self.tokenizer(example["target"], add_special_tokens=False)["input_ids"]
+            target = self.tokenizer(example["target"], add_special_tokens=False, split_special_tokens=True)
+            target = target["input_ids"]
             feature["labels"] = [*target[: self.max_length - 1], self.tokenizer.eos_token_id]
         return [feature]
 

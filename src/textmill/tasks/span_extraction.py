@@ -13,8 +13,8 @@ import numpy as np
 
 from textmill.records import Example
 from textmill.tasks import baselines, figures, scores
+from textmill.tasks.alignment import windows
 from textmill.tasks.base import Batch, Family, Feature, Prediction
-from textmill.tasks.token_classification import first_covers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,31 +29,18 @@ class SpanExtraction(Family):
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
         question, context = example["question"].strip(), example["context"]
-        asked = len(self.tokenizer(question, add_special_tokens=False)["input_ids"])
-        room = self.max_length - asked - 4
-        if room < 16:  # a question as long as the window: keep its beginning
-            ids = self.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)
-            question = question[: ids["offset_mapping"][max(1, self.max_length // 2)][0]]
-            room = self.max_length - self.max_length // 2 - 4
-        encoding = self.tokenizer(
-            question,
-            context,
-            truncation="only_second",
-            max_length=self.max_length,
-            stride=max(1, min(self.max_length // 4, room // 2)),
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
+        # At least half of a window is the context's: of a longer question the beginning is kept.
+        asked = windows(self.tokenizer, [question], self.max_length // 2, 0)
+        if len(asked) > 1:
+            question = question[: max(end for _, end in asked[0].spans)]
+        room = self.max_length - len(asked[0].spans) - 2
+        stride = max(1, min(self.max_length // 4, room // 2))
         features = []
-        for row, offsets in enumerate(encoding["offset_mapping"]):
-            feature = self.inputs(
-                {key: encoding[key][row] for key in self.tokenizer.model_input_names if key in encoding}
-            )
-            side = encoding.sequence_ids(row)
-            own = first_covers(context, [o if s == 1 else (0, 0) for o, s in zip(offsets, side, strict=True)])
-            feature["_offsets"] = own
+        for window in windows(self.tokenizer, [question, context], self.max_length, stride):
+            feature: Feature = {**window.inputs, "_spans": window.spans}
             if labelled:
-                feature["start_positions"], feature["end_positions"] = _positions(own, example["answers"])
+                found = _positions(window.spans, example["answers"])
+                feature["start_positions"], feature["end_positions"] = found
             features.append(feature)
         return features
 
@@ -69,7 +56,7 @@ class SpanExtraction(Family):
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
         best, nothing, total = (-np.inf, 0, 0), np.inf, -np.inf
         for feature, (starts, ends) in zip(features, outputs, strict=True):
-            own = feature["_offsets"]
+            own = feature["_spans"]
             real = np.array([start < end for start, end in own])
             pairs = starts[:, None] + ends[None, :]
             distance = np.arange(len(own))[None, :] - np.arange(len(own))[:, None]

@@ -15,8 +15,8 @@ import numpy as np
 
 from textmill.records import Example
 from textmill.tasks import baselines, figures, scores
+from textmill.tasks.alignment import windows
 from textmill.tasks.base import Batch, Family, Feature, Prediction
-from textmill.tasks.words import trim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,22 +42,12 @@ class TokenClassification(Family):
         }
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
-        text = example["text"]
-        encoding = self.tokenizer(
-            text,
-            truncation=True,
-            max_length=self.max_length,
-            stride=self.max_length // 4,
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
+        stride = self.max_length // 4
         features = []
-        for row, offsets in enumerate(encoding["offset_mapping"]):
-            window = {key: encoding[key][row] for key in self.tokenizer.model_input_names if key in encoding}
-            feature = self.inputs(window)
-            feature["_offsets"] = first_covers(text, offsets)
+        for window in windows(self.tokenizer, [example["text"]], self.max_length, stride):
+            feature: Feature = {**window.inputs, "_spans": window.spans}
             if labelled:
-                feature["labels"] = self._tag(feature["_offsets"], example["spans"])
+                feature["labels"] = self._tag(window.spans, example["spans"])
             features.append(feature)
         return features
 
@@ -88,8 +78,8 @@ class TokenClassification(Family):
         text = example["text"]
         chosen: dict[int, tuple[int, int, np.ndarray]] = {}  # start -> (context, end, log probabilities)
         for feature, logs in zip(features, outputs, strict=True):
-            last = len(feature["_offsets"]) - 1
-            for i, (start, end) in enumerate(feature["_offsets"]):
+            last = len(feature["_spans"]) - 1
+            for i, (start, end) in enumerate(feature["_spans"]):
                 context = min(i, last - i)
                 if start < end and (start not in chosen or context > chosen[start][0]):
                     chosen[start] = (context, end, logs[i])
@@ -146,20 +136,6 @@ class TokenClassification(Family):
             row = {name: round(value, 4) for name, value in scores.spans(gold, found).values().items()}
             table[label] = {**row, "examples": sum(len(spans) for spans in gold)}
         return {"by_label": table}
-
-
-def first_covers(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The characters that each token is the first to cover, without white space; (0, 0) for none.
-
-    A byte-level tokenizer writes one emoji or Chinese character as several tokens with the same offsets,
-    and may count a space as part of the word behind it.
-    """
-    covered, own = 0, []
-    for start, end in offsets:
-        start, end = trim(text, max(start, covered), max(end, covered))
-        own.append((start, end) if start < end else (0, 0))
-        covered = max(covered, end)
-    return own
 
 
 def best_path(logs: np.ndarray, tags: Sequence[str]) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 
 # Scripts written without spaces, in which a character stands for itself: Han, kana, bopomofo.
 _WIDE = (
@@ -19,9 +20,8 @@ _HAN = re.compile(rf"[{_WIDE}]")
 # One piece of text: a character of such a script alone, or a run of anything else up to the next
 # space or such character, with the space before it.
 _PIECE = re.compile(rf"\s*(?:[{_WIDE}]|[^\s{_WIDE}]+)|\s+$")
-_SENTENCE = re.compile(
-    r"[^.!?。！？\n]*(?:[.!?]+(?=\s|$|[\"'”’)])[\"'”’)]*|[。！？]+[”’」』）]*|\n+|[.!?]|$)"
-)
+# The end of a sentence: a stop before white space, a Chinese stop, the end of a line.
+_END = re.compile(r"[.!?]+[\"'”’)]*(?=\s|$)|[。！？]+[\"”’」』）]*|\n+")
 _ARTICLES = {"a", "an", "the"}
 
 
@@ -42,12 +42,9 @@ def word_offsets(text: str) -> list[tuple[int, int]]:
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Start and end of each sentence of ``text``, without white space around it."""
-    found = []
-    for match in _SENTENCE.finditer(text):
-        span = trim(text, *match.span())
-        if span[0] < span[1]:
-            found.append(span)
-    return found
+    edges = [0, *(match.end() for match in _END.finditer(text)), len(text)]
+    spans = [trim(text, start, end) for start, end in pairwise(edges)]
+    return [(start, end) for start, end in spans if start < end]
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
