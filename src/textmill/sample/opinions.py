@@ -1,0 +1,255 @@
+"""What reviews say, in both languages.
+
+Polarity is in the rule's name: ``good`` and ``bad``. The other side's words turn up in both, under negation,
+as a fear or hope that did not come true, or in the half of a contrast that does not count.
+``{a}`` is the aspect, ``{is}``, ``{was}``, ``{does}``, ``{has}`` agree with it, ``{good}`` and ``{bad}`` are adjectives that fit it,
+``{better}`` and ``{worse}`` their comparatives, ``{it}`` the product's noun, ``{x}`` the product, ``{y}`` another.
+"""
+
+from __future__ import annotations
+
+# Aspects: English noun, whether plural, Chinese noun, adjectives good and bad in English, good and bad in Chinese.
+ASPECTS: dict[str, tuple[str, bool, str, str, str, str, str]] = {
+    "handle": ("handle", False, "把手", "comfortable sturdy smooth", "flimsy clumsy slippery", "舒服 结实 顺手", "硌手 松动 粗糙"),
+    "lid": ("lid", False, "盖子", "tight sturdy smooth", "loose flimsy crooked", "严实 结实 顺手", "松动 单薄 歪斜"),
+    "motor": ("motor", False, "电机", "quiet powerful reliable", "noisy weak unreliable", "安静 有力 可靠", "吵闹 无力 脆弱"),
+    "finish": ("finish", False, "做工", "clean elegant neat", "rough sloppy ugly", "精致 漂亮 细腻", "粗糙 马虎 难看"),
+    "light": ("light", False, "灯光", "soft warm even", "harsh dim uneven", "柔和 明亮 均匀", "刺眼 昏暗 闪烁"),
+    "switch": ("switch", False, "开关", "smooth handy reliable", "stiff awkward unreliable", "灵敏 顺手 可靠", "迟钝 别扭 松动"),
+    "stand": ("stand", False, "底座", "stable sturdy neat", "wobbly flimsy bulky", "稳当 结实 精致", "摇晃 单薄 笨重"),
+    "frame": ("frame", False, "框架", "light sturdy elegant", "heavy flimsy crooked", "轻巧 结实 漂亮", "笨重 单薄 歪斜"),
+    "brakes": ("brakes", True, "刹车", "sharp reliable smooth", "weak noisy unreliable", "灵敏 可靠 平顺", "迟钝 刺耳 无力"),
+    "saddle": ("saddle", False, "车座", "comfortable soft sturdy", "hard wobbly narrow", "舒服 柔软 稳当", "硌人 摇晃 窄小"),
+    "wheels": ("wheels", True, "轮子", "smooth quiet sturdy", "wobbly noisy flimsy", "顺滑 安静 结实", "摇晃 吵闹 卡涩"),
+    "lens": ("lens", False, "镜头", "sharp bright clear", "blurry dim cloudy", "锐利 明亮 清晰", "模糊 昏暗 发灰"),
+    "battery": ("battery", False, "电池", "reliable strong durable", "weak unreliable feeble", "耐用 可靠 给力", "虚弱 脆弱 掉电"),
+    "screen": ("screen", False, "屏幕", "bright sharp clear", "dim blurry dull", "明亮 锐利 清晰", "昏暗 模糊 发灰"),
+    "buttons": ("buttons", True, "按键", "handy smooth precise", "stiff tiny awkward", "灵敏 顺手 清脆", "迟钝 别扭 松动"),
+    "sound": ("sound", False, "音质", "clear rich warm", "tinny muffled harsh", "清晰 饱满 柔和", "刺耳 沉闷 单薄"),
+    "software": ("software", False, "软件", "quick clear stable", "slow confusing buggy", "流畅 清楚 稳定", "卡顿 混乱 难用"),
+    "microphone": ("microphone", False, "麦克风", "clear sensitive reliable", "muffled weak noisy", "清晰 灵敏 可靠", "沉闷 迟钝 嘈杂"),
+    "cable": ("cable", False, "线材", "sturdy flexible durable", "stiff flimsy short", "结实 柔软 耐用", "僵硬 单薄 太短"),
+    "seat": ("seat", False, "坐垫", "soft comfortable roomy", "hard lumpy narrow", "柔软 舒服 宽敞", "硌人 塌陷 窄小"),
+    "fabric": ("fabric", False, "面料", "soft durable elegant", "rough thin scratchy", "柔软 耐用 漂亮", "粗糙 单薄 扎人"),
+    "straps": ("straps", True, "肩带", "soft sturdy comfortable", "hard flimsy slippery", "柔软 结实 舒服", "勒人 单薄 滑手"),
+    "zip": ("zip", False, "拉链", "smooth sturdy reliable", "stiff flimsy sticky", "顺滑 结实 可靠", "卡涩 单薄 生硬"),
+    "pockets": ("pockets", True, "口袋", "roomy handy deep", "tiny awkward shallow", "宽敞 顺手 实用", "窄小 别扭 太浅"),
+    "paper_tray": ("paper tray", False, "纸盒", "handy sturdy roomy", "flimsy awkward loose", "顺手 结实 实用", "单薄 别扭 松动"),
+    "filter": ("filter", False, "滤网", "handy durable clean", "flimsy awkward leaky", "实用 耐用 细密", "单薄 别扭 漏水"),
+    "strap": ("strap", False, "表带", "soft elegant comfortable", "stiff ugly scratchy", "柔软 漂亮 舒服", "僵硬 难看 勒人"),
+    "keys": ("keys", True, "键帽", "quiet precise comfortable", "noisy wobbly stiff", "安静 灵敏 舒服", "吵闹 摇晃 生硬"),
+    "pump": ("pump", False, "水泵", "quiet powerful reliable", "noisy feeble leaky", "安静 有力 可靠", "吵闹 无力 漏水"),
+    "lining": ("lining", False, "内衬", "soft warm neat", "thin scratchy sloppy", "柔软 暖和 细腻", "单薄 扎人 马虎"),
+    "blades": ("blades", True, "刀片", "sharp quiet sturdy", "blunt noisy flimsy", "锋利 安静 结实", "太钝 吵闹 单薄"),
+}  # fmt: skip
+GENERAL = ("good nice impressive pleasing", "bad poor disappointing annoying", "出色 优秀 理想 不错", "糟糕 差劲 蹩脚 不好")
+
+ENGLISH: dict[str, str | tuple[str, ...]] = {
+    "very": ("", "", "really ", "quite ", "very ", "truly ", "remarkably "),
+    # Plain: the words mean what they say.
+    "good.plain": (
+        "the {a} {is} <very>{good}",
+        "I [like|love|enjoy|am happy with] the {good} {a}",
+        "the {a} {has} never let me down",
+        "the {a} {does} the job [beautifully|without fuss|perfectly]",
+        "I [find|found] the {a} <very>{good}",
+    ),
+    "bad.plain": (
+        "the {a} {is} <very>{bad}",
+        "I [dislike|hate|regret|am unhappy with] the {bad} {a}",
+        "the {a} {has} let me down [twice|already|again]",
+        "the {a} {does} the job [badly|only sometimes|grudgingly]",
+        "I [find|found] the {a} <very>{bad}",
+    ),
+    # Turned: the words of the other side, negated.
+    "good.turned": (
+        "the {a} {is} [not|never|hardly|by no means|anything but|far from] {bad}",
+        "[nobody|no one] [could|would] call the {a} {bad}",
+        "I [would not|cannot] [call the {a}|say that the {a} {is}] [{bad}|a failure]",
+        "I cannot find anything {bad} [about|in] the {a}",
+        "the {a} {is} not [in the least|at all|even slightly|what I would call] {bad}",
+        "[there is nothing|I see nothing] {bad} [about|in] the {a}",
+        "the {a} {has} not [once|yet] [seemed|felt|been] {bad}",
+    ),
+    "bad.turned": (
+        "the {a} {is} [not|never|hardly|by no means|anything but|far from] {good}",
+        "[nobody|no one] [could|would] call the {a} {good}",
+        "I [would not|cannot] [call the {a}|say that the {a} {is}] [{good}|a success]",
+        "I cannot find anything {good} [about|in] the {a}",
+        "the {a} {is} not [in the least|at all|even slightly|what I would call] {good}",
+        "[there is nothing|I see nothing] {good} [about|in] the {a}",
+        "the {a} {has} not [once|yet] [seemed|felt|been] {good}",
+    ),
+    # Negative words that negate nothing.
+    "good.decoy": (
+        "the {a} {is} not [only|just|merely] {good} but {good2}",
+        "[nobody|no one] [could|would] [deny|doubt] that the {a} {is} {good}",
+        "I cannot [deny|help saying] that the {a} {is} {good}",
+        "the {a} {is} nothing [short of|if not] {good}",
+        "there is no [doubt|question] that the {a} {is} {good}",
+        "[rarely|seldom|never] have I [seen|owned] a {it} whose {a} {is} so {good}",
+    ),
+    "bad.decoy": (
+        "the {a} {is} not [only|just|merely] {bad} but {bad2}",
+        "[nobody|no one] [could|would] [deny|doubt] that the {a} {is} {bad}",
+        "I cannot [deny|help saying] that the {a} {is} {bad}",
+        "the {a} {is} nothing [short of|if not] {bad}",
+        "there is no [doubt|question] that the {a} {is} {bad}",
+        "[rarely|seldom|never] have I [seen|owned] a {it} whose {a} {is} so {bad}",
+    ),
+    # Expectation against experience.
+    "good.hoped": (
+        "I [feared|was afraid|had been warned] that the {a} would be {bad}, and [I was wrong|nothing of the kind is true|it was not so]",
+        "I [hoped|was told|expected] that the {a} would be {good}, and [I was right|so it turned out|that is what I got]",
+        "[friends|others] call the {a} {bad}; [I do not|I cannot agree|they are mistaken]",
+    ),
+    "bad.hoped": (
+        "I [hoped|was told|expected] that the {a} would be {good}, and [I was wrong|nothing of the kind is true|that is not what I got]",
+        "I [feared|was afraid|had been warned] that the {a} would be {bad}, and [I was right|so it turned out|that is what I got]",
+        "[friends|others] call the {a} {good}; [I do not|I cannot agree|they are mistaken]",
+    ),
+    # Comparison: this one is {x} or "this {it}"; the other is {y}.
+    "good.compared": (
+        "[this {it}|the {x}] is [|so much |far ][better|more reliable|easier to use] than [the {y}|my old {it}]",
+        "[the {y}|my old {it}] was [worse|less reliable|harder to use] than [this one|the {x}]",
+        "[the {y}|my old {it}] was not [half|nearly] as good as [this one|the {x}]",
+        "I would not [go back to|exchange it for] [the {y}|my old {it}]",
+    ),
+    "bad.compared": (
+        "[this {it}|the {x}] is [|so much |far ][worse|less reliable|harder to use] than [the {y}|my old {it}]",
+        "[the {y}|my old {it}] was [better|more reliable|easier to use] than [this one|the {x}]",
+        "[this {it}|the {x}] is not [half|nearly] as good as [the {y}|my old {it}]",
+        "I would [gladly|rather] [go back to|exchange it for] [the {y}|my old {it}]",
+    ),
+    # Contrast: {1} does not count, {2} does.
+    "contrast": (
+        "{1}, but {2}",
+        "{1}, [yet|and yet] {2}",
+        "although {1}, {2}",
+        "even though {1}, {2}",
+        "{2}, [although|even though|though] {1}",
+        "while {1}, {2}",
+        "[granted|true|admittedly], {1}, but {2}",
+        "{2}, even if {1}",
+        "it may be that {1}, but {2}",
+    ),
+    "both": ("{1}, and {2}", "{1}; {2}", "{1}, and what is more, {2}", "{1} because {2}"),
+    "setting": (
+        "I bought [the {x}|this {it}] [in {month}|last winter|two years ago|for my {kin}][ in {place}| from a shop in {place}| by post|]",
+        "my {kin} [gave me|chose|ordered] [the {x}|this {it}][ in {month}| for a journey to {place}| last year|]",
+        "[the {x}|this {it}] [arrived|came] [on a {day}|after {n} days|within a week]",
+        "I [have used|have had|tried] [the {x}|this {it}] for {n} [weeks|months|days]",
+        "[we|I] use [the {x}|it] [every day|at weekends|at work in {place}|when we travel]",
+    ),
+    "good.verdict": (
+        "I would buy it again",
+        "I can recommend it [to anyone|warmly|to friends]",
+        "[five|four] stars",
+        "it is worth the money",
+        "I am [very|] satisfied",
+        "[my {kin} wants one too|it stays|thumbs up]",
+    ),
+    "bad.verdict": (
+        "I would not buy it again",
+        "I sent it back",
+        "[one star|two stars]",
+        "it is a waste of money",
+        "I am [very|] disappointed",
+        "[I want my money back|it goes back|thumbs down]",
+    ),
+    "kin": ("sister", "brother", "mother", "father", "neighbour", "wife", "husband", "daughter", "son", "aunt"),
+    "month": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
+    "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+}
+
+CHINESE: dict[str, str | tuple[str, ...]] = {
+    "very": ("很", "很", "非常", "相当", "特别", "十分", "真的很"),
+    "good.plain": (
+        "{a}<very>{good}",
+        "我[喜欢|很满意|很欣赏]{a}，<very>{good}",
+        "{a}[从没出过问题|没让我失望过|一直很靠谱]",
+        "{a}用起来<very>{good}",
+        "[我觉得|感觉]{a}<very>{good}",
+    ),
+    "bad.plain": (
+        "{a}<very>{bad}",
+        "我[讨厌|不喜欢|受不了]{a}，<very>{bad}",
+        "{a}[已经出过两次问题|又出了问题|让我很失望]",
+        "{a}用起来<very>{bad}",
+        "[我觉得|感觉]{a}<very>{bad}",
+    ),
+    "good.turned": (
+        "{a}[并不|一点也不|一点都不|从来不|丝毫不]{bad}",
+        "[没有人|谁也不]会[说|觉得|认为]{a}{bad}",
+        "[谈不上|算不上|说不上]{a}有什么{bad}",
+        "我[没觉得|不认为|不觉得]{a}[有多|哪里|]{bad}",
+        "{a}[没有|不像]别人说的那么{bad}",
+        "{a}[说不上|算不上|称不上]{bad}",
+    ),
+    "bad.turned": (
+        "{a}[并不|一点也不|一点都不|从来不|丝毫不]{good}",
+        "[没有人|谁也不]会[说|觉得|认为]{a}{good}",
+        "[谈不上|算不上|说不上]{a}有什么{good}",
+        "我[没觉得|不认为|不觉得]{a}[有多|哪里|]{good}",
+        "{a}[没有|不像]别人说的那么{good}",
+        "{a}[说不上|算不上|称不上]{good}",
+    ),
+    "good.decoy": (
+        "{a}[不仅|不但|不光]{good}，而且{good2}",
+        "[没有人|谁也不]会[否认|怀疑]{a}<very>{good}",
+        "[不得不说|不能不说|不可否认]{a}<very>{good}",
+        "[从没|还没]见过这么{good}的{a}",
+    ),
+    "bad.decoy": (
+        "{a}[不仅|不但|不光]{bad}，而且{bad2}",
+        "[没有人|谁也不]会[否认|怀疑]{a}<very>{bad}",
+        "[不得不说|不能不说|不可否认]{a}<very>{bad}",
+        "[从没|还没]见过这么{bad}的{a}",
+    ),
+    "good.hoped": (
+        "[原来担心|本来害怕|有人提醒我]{a}{bad}，[结果是多虑了|其实不是这样|用了才知道不对]",
+        "[原来希望|本来以为|听说]{a}{good}，[果然没错|确实如此|结果真是这样]",
+        "[朋友|别人]都说{a}{bad}，[我不同意|他们说错了|我却不这么看]",
+    ),
+    "bad.hoped": (
+        "[原来希望|本来以为|听说]{a}{good}，[结果是我想多了|其实不是这样|用了才知道不对]",
+        "[原来担心|本来害怕|有人提醒我]{a}{bad}，[果然没错|确实如此|结果真是这样]",
+        "[朋友|别人]都说{a}{good}，[我不同意|他们说错了|我却不这么看]",
+    ),
+    "good.compared": (
+        "[这{m}{it}|{x}]比[{y}|我以前那{m}][好得多|可靠多了|好用不少]",
+        "[{y}|我以前那{m}]比[这{m}|{x}][差得多|难用多了|差了不少]",
+        "[{y}|我以前那{m}][不如|比不上|远不及][这{m}|{x}]",
+        "[我不会|没必要][再用回|换成][{y}|以前那{m}]",
+    ),
+    "bad.compared": (
+        "[这{m}{it}|{x}]比[{y}|我以前那{m}][差得多|难用多了|差了不少]",
+        "[{y}|我以前那{m}]比[这{m}|{x}][好得多|可靠多了|好用不少]",
+        "[这{m}{it}|{x}][不如|比不上|远不及][{y}|我以前那{m}]",
+        "[我宁愿|真想][再用回|换成][{y}|以前那{m}]",
+    ),
+    "contrast": (
+        "{1}，但是{2}",
+        "{1}，[不过|可是|然而]{2}",
+        "虽然{1}，但是{2}",
+        "尽管{1}，[但|]{2}",
+        "{2}，尽管{1}",
+        "{2}，哪怕{1}",
+        "{2}，虽说{1}",
+        "就算{1}，[也要说|]{2}",
+        "[的确|诚然]，{1}，但{2}",
+    ),
+    "both": ("{1}，{2}", "{1}，而且{2}", "{1}，再说{2}", "{1}，另外{2}"),
+    "setting": (
+        "[{month}|去年冬天|两年前|上个星期][在{place}|在网上|给{kin}]买了[{x}|这{m}{it}]",
+        "{kin}[送给我|帮我挑了|替我订了][{x}|这{m}{it}]",
+        "[{x}|这{m}{it}][{day}送到了|过了{n}天才送到|一周之内就到了]",
+        "[{x}|这{m}{it}]已经用了{n}[个星期|个月|天]",
+        "[我们|我][每天|周末|上班|出门]都用[{x}|它]",
+    ),
+    "good.verdict": ("还会再买", "[值得推荐|推荐给大家]", "[五星|四星]好评", "这钱花得值", "我[很|非常]满意", "[{kin}也想要一{m}|留下了|点个赞]"),
+    "bad.verdict": ("不会再买了", "[已经退货|只好退掉了]", "[一星|两星]差评", "这钱白花了", "我[很|非常]失望", "[只想退钱|准备退掉|大家别买]"),
+    "kin": ("姐姐", "哥哥", "妈妈", "爸爸", "邻居", "妻子", "丈夫", "女儿", "儿子", "姑姑"),
+    "month": ("一月", "二月", "三月", "四月", "五月", "六月", "七月", "八月", "九月", "十月", "十一月", "十二月"),
+    "day": ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期天"),
+}
