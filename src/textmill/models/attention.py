@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from textmill.models.masks import Mask, triangle
 from textmill.models.normalization import RMSNorm
 from textmill.models.positions import rotate
+from textmill.models.residual import ResidualOutput
 
 if TYPE_CHECKING:
     from transformers import Cache
@@ -82,7 +83,7 @@ class SelfAttention(nn.Module):
         self.attend = config.attention
         rows = (self.heads + 2 * self.key_value_heads) * self.head_width
         self.query_key_value = nn.Linear(config.hidden_size, rows, bias=config.bias)
-        self.output = nn.Linear(config.hidden_size, config.hidden_size, bias=config.bias)
+        self.output = ResidualOutput(config.hidden_size, config.hidden_size, bias=config.bias)
         # Normalised queries and keys bound the scores (Dehghani et al. 2023, "Scaling ViT to 22B", 3.1).
         self.query_norm = RMSNorm(self.head_width, config.norm_eps) if config.qk_norm else None
         self.key_norm = RMSNorm(self.head_width, config.norm_eps) if config.qk_norm else None
@@ -133,7 +134,7 @@ class CrossAttention(nn.Module):
         self.key_value = nn.Linear(
             config.hidden_size, 2 * self.key_value_heads * self.head_width, bias=config.bias
         )
-        self.output = nn.Linear(config.hidden_size, config.hidden_size, bias=config.bias)
+        self.output = ResidualOutput(config.hidden_size, config.hidden_size, bias=config.bias)
 
     def forward(
         self,

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from textmill.models.attention import CrossAttention, SelfAttention
 from textmill.models.configuration import TransformerConfig
-from textmill.models.feed_forward import FeedForward
 from textmill.models.normalization import RMSNorm
+from textmill.models.residual import ResidualOutput
 
 IGNORED = -100  # a label that no loss is computed at
 
@@ -32,16 +31,15 @@ class TransformerModel(PreTrainedModel):
         """
         config = self.config
         if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, 0.0, config.initializer_range)
+            std = config.initializer_range
+            if isinstance(module, ResidualOutput) and config.residual_init == "scaled":
+                std /= math.sqrt(config.num_hidden_layers * (3 if config.is_encoder_decoder else 2))
+            if isinstance(module, ResidualOutput) and config.residual_init == "zero":
+                nn.init.zeros_(module.weight)
+            else:
+                nn.init.normal_(module.weight, 0.0, std)
         elif isinstance(module, RMSNorm | nn.LayerNorm):
             nn.init.ones_(module.weight)
-        elif isinstance(module, SelfAttention | CrossAttention | FeedForward):
-            # transformers comes to the parts of a module before the module itself.
-            if config.residual_init == "zero":
-                nn.init.zeros_(module.output.weight)
-            elif config.residual_init == "scaled":
-                branches = config.num_hidden_layers * (3 if config.is_encoder_decoder else 2)
-                nn.init.normal_(module.output.weight, 0.0, config.initializer_range / math.sqrt(branches))
         bias = getattr(module, "bias", None)
         if isinstance(bias, nn.Parameter):
             nn.init.zeros_(bias)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textmill.models.residual import ResidualOutput
+
 if TYPE_CHECKING:
     from textmill.models.configuration import TransformerConfig
 
@@ -46,7 +48,7 @@ class FeedForward(nn.Module):
         # A gated activation reads two matrices, which stand in one.
         inner = config.intermediate_size * (2 if config.activation == "swiglu" else 1)
         self.input = nn.Linear(config.hidden_size, inner, bias=config.bias)
-        self.output = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.bias)
+        self.output = ResidualOutput(config.intermediate_size, config.hidden_size, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.output(self.activation(self.input(x)))
