@@ -193,6 +193,11 @@ class Codes:
         return Segments(starts, ends, first)
 
     @cached_property
+    def words(self) -> Segments:
+        """The tokens that are no punctuation and no symbols."""
+        return self.tokens.where((self.kinds[self.tokens.starts] & WORD) != 0)
+
+    @cached_property
     def lines(self) -> Segments:
         """The lines of all texts; empty ones stand too."""
         ends = np.flatnonzero(self.kinds & LINE)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from textmill.corpus.codes import WORD, Codes, Hashes, Ints, grow, mix, ngrams
+from textmill.corpus.codes import Codes, Hashes, Ints, grow, mix, ngrams
 from textmill.corpus.duplicates import word_hashes
 from textmill.params import Decontamination
 from textmill.records import example_texts, read_examples
@@ -71,8 +71,7 @@ def index(tasks: Mapping[str, Path], spec: Decontamination) -> Index:
 def overlap(texts: Sequence[str], index: Index) -> Overlap:
     """What each text shares with the tasks; ``spans`` holds, by text, the code points it covers."""
     codes = Codes(texts)
-    tokens = codes.tokens
-    words = tokens.where((codes.kinds[tokens.starts] & WORD) != 0)
+    words = codes.words
     hashes = codes.hashes(words, fold=True)
     last = words.first[1:][words.text]
     count = np.zeros(len(texts), np.int64)

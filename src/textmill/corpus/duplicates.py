@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from textmill.corpus.codes import WORD, Codes, Hashes, Ints, mix, ngrams
+from textmill.corpus.codes import Codes, Hashes, Ints, mix, ngrams
 from textmill.params import NearDuplicates
 
 _BLOCK = 1 << 15  # shingles looked at together: they and their permutation stay in the processor's cache
@@ -29,9 +29,7 @@ class Signatures:
 
 def word_hashes(codes: Codes) -> tuple[Hashes, Ints]:
     """Hashes of the words of all texts in lower case, and the first word of each text: (n,), (texts + 1,)."""
-    tokens = codes.tokens
-    words = tokens.where((codes.kinds[tokens.starts] & WORD) != 0)
-    return codes.hashes(words, fold=True), words.first
+    return codes.hashes(codes.words, fold=True), codes.words.first
 
 
 def signatures(texts: Sequence[str], spec: NearDuplicates) -> Signatures:

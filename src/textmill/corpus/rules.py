@@ -41,11 +41,11 @@ _TOPS = {2: 0.20, 3: 0.18, 4: 0.16}
 RULES: dict[str, Rule] = {
     "gopher_words": Rule("spaced", "Gopher", "words", "50 to 100,000"),
     "gopher_word_length": Rule("spaced", "Gopher", "mean characters of a word", "3 to 10"),
-    "gopher_hashes": Rule("spaced", "Gopher", "hash signs per token", "at most 0.1"),
-    "gopher_ellipses": Rule("spaced", "Gopher", "ellipses per token", "at most 0.1"),
+    "gopher_hashes": Rule("spaced", "Gopher", "hash signs per word", "at most 0.1"),
+    "gopher_ellipses": Rule("spaced", "Gopher", "ellipses per word", "at most 0.1"),
     "gopher_bullet_lines": Rule("any", "Gopher", "share of lines that begin with a bullet", "at most 0.9"),
     "gopher_ellipsis_lines": Rule("any", "Gopher", "share of lines that end in an ellipsis", "at most 0.3"),
-    "gopher_alphabetic_words": Rule("spaced", "Gopher", "share of tokens with a letter", "at least 0.8"),
+    "gopher_alphabetic_words": Rule("spaced", "Gopher", "share of words with a letter", "at least 0.8"),
     "gopher_stop_words": Rule("en", "Gopher", "different ones of eight English stop words", "at least 2"),
     "gopher_duplicate_lines": Rule(
         "any", "Gopher", "share of lines that repeat an earlier one", "at most 0.3"
@@ -86,7 +86,7 @@ RULES: dict[str, Rule] = {
     "fineweb_duplicate_line_characters": Rule(
         "any", "FineWeb", "share of characters in lines that repeat an earlier one", "at most 0.01"
     ),
-    "fineweb_newlines": Rule("spaced", "FineWeb", "line ends per token", "at most 0.3"),
+    "fineweb_newlines": Rule("spaced", "FineWeb", "line ends per word", "at most 0.3"),
     "unspaced_characters": Rule("unspaced", "textmill", "letters of a script without spaces"),
     "unspaced_letters": Rule("unspaced", "textmill", "share of letters among visible characters"),
     "unspaced_common_characters": Rule(

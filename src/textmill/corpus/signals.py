@@ -90,10 +90,7 @@ def _characters(codes: Codes) -> dict[str, Numbers]:
 
 def _words(codes: Codes) -> dict[str, Numbers]:
     tokens = codes.tokens
-    kinds = codes.kinds[tokens.starts]
-    is_word = (kinds & WORD) != 0
-    all_tokens = tokens.counts
-    words = tokens.where(is_word)
+    words = codes.words
     count = words.counts
     characters = _per_text(words, words.lengths)
     letters = codes.count(codes.has(LETTER), words) > 0
@@ -111,11 +108,11 @@ def _words(codes: Codes) -> dict[str, Numbers]:
     return {
         "gopher_words": count,
         "gopher_word_length": share(characters, count),
-        "gopher_hashes": share(codes.count(codes.points == ord("#")), all_tokens),
-        "gopher_ellipses": share(ellipses, all_tokens),
-        "gopher_alphabetic_words": share(_per_text(words, letters), all_tokens),
+        "gopher_hashes": share(codes.count(codes.points == ord("#")), count),
+        "gopher_ellipses": share(ellipses, count),
+        "gopher_alphabetic_words": share(_per_text(words, letters), count),
         "gopher_stop_words": stops,
-        "fineweb_newlines": share(codes.count(codes.has(LINE)), all_tokens),
+        "fineweb_newlines": share(codes.count(codes.has(LINE)), count),
         "longest_token": longest,
         "unspaced_distinct_characters": _distinct(wide, codes.points[wide.starts], codes.texts),
     }
@@ -289,7 +286,7 @@ def _repetition(codes: Codes) -> dict[str, Numbers]:
     An n-gram can only repeat where its (n - 1)-gram does, so each step looks only where the one before
     found something.
     """
-    tokens = codes.tokens
+    tokens = codes.words
     hashes = codes.hashes(tokens)
     text = tokens.text
     last = tokens.first[1:][text]  # the end of the token's text

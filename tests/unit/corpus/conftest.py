@@ -21,9 +21,7 @@ def corpus_params() -> Callable[..., params.Params]:
             name: {"licence": "CC0-1.0", **source} for name, source in sources.items()
         }
         tree["corpus"] = params.merge(tree["corpus"], over)
-        for key in ("quality",):
-            if key in over:
-                tree["corpus"][key] = over[key]
+        tree["corpus"]["quality"] = over.get("quality", {})
         return params.Params.model_validate_json(json.dumps(tree))
 
     return build
