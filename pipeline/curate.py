@@ -8,7 +8,7 @@ def prepare(stage: Stage) -> None:
 
     params = stage.params
     stage.log_params(params.corpus.model_dump(exclude={"sources", "text", "on_bad_input"}))
-    documents = {name: stage.input(f"data/documents/{name}") for name in params.corpus.sources}
+    documents = stage.input("data/documents")
     tasks = {name: stage.input(f"data/tasks/{name}") for name in params.tasks}
     stage.metrics |= curate(params, documents, tasks, stage.output("data/corpus"))
 

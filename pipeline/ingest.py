@@ -9,7 +9,9 @@ def prepare(stage: Stage) -> None:
     assert stage.item
     corpus = stage.params.corpus
     stage.log_params({"source": corpus.sources[stage.item].model_dump(), "text": corpus.text.model_dump()})
-    stage.metrics |= ingest(stage.params, stage.item, stage.output(f"data/documents/{stage.item}"))
+    alone = corpus.model_copy(update={"sources": {stage.item: corpus.sources[stage.item]}})
+    params = stage.params.model_copy(update={"corpus": alone})
+    stage.metrics |= ingest(params, stage.output(f"data/documents/{stage.item}"))
 
 
 if __name__ == "__main__":

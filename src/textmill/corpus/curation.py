@@ -18,7 +18,7 @@ import polars as pl
 
 from textmill.corpus import decontamination, duplicates, privacy, rules
 from textmill.corpus.codes import Codes
-from textmill.corpus.ingestion import shards
+from textmill.corpus.ingestion import shard_name, shards
 from textmill.corpus.manifest import Manifest
 from textmill.corpus.split import SPLITS, assign, quota, unit
 from textmill.params import Corpus, Params
@@ -44,15 +44,18 @@ def curate(
     index = decontamination.index(tasks, corpus.decontamination)
     for path in paths:
         _judge_shard(path, corpus, index, manifest)
-    decisions = decide([manifest.folder / f"{path.stem}.judged.parquet" for path in paths], corpus)
+    decisions = decide([manifest.folder / f"{shard_name(path)}.judged.parquet" for path in paths], corpus)
     counts: Counter[str] = Counter()
     for number, path in enumerate(paths):
         part = decisions.filter(pl.col("shard") == number)
         _write_shard(path, part, corpus, index, manifest)
     for name in (*SPLITS, "dropped"):
-        _join([manifest.folder / f"{path.stem}.{name}.parquet" for path in paths], output / f"{name}.parquet")
+        _join(
+            [manifest.folder / f"{shard_name(path)}.{name}.parquet" for path in paths],
+            output / f"{name}.parquet",
+        )
     for path in paths:
-        counts.update(json.loads((manifest.folder / f"{path.stem}.personal.json").read_text()))
+        counts.update(json.loads((manifest.folder / f"{shard_name(path)}.personal.json").read_text()))
     metrics = _metrics(output, corpus, counts)
     manifest.clear()
     return metrics
@@ -114,7 +117,7 @@ def judge(documents: pl.DataFrame, corpus: Corpus, index: decontamination.Index)
 
 
 def _judge_shard(path: Path, corpus: Corpus, index: decontamination.Index, manifest: Manifest) -> None:
-    name = f"{path.stem}.judged"
+    name = f"{shard_name(path)}.judged"
     if manifest.done(name):
         return
     documents = pl.read_parquet(path)
@@ -131,7 +134,7 @@ def _judge_shard(path: Path, corpus: Corpus, index: decontamination.Index, manif
         found = duplicates.signatures([texts[place] for place in chosen], near)
         chosen, values = chosen[found.size > 0], found.values[found.size > 0]
         np.savez(
-            manifest.folder / f"{path.stem}.minima.npz",
+            manifest.folder / f"{shard_name(path)}.minima.npz",
             place=chosen,
             minima=values.astype(np.uint16),
             bands=duplicates.bands(values, near),
@@ -280,7 +283,7 @@ def _write_shard(
     path: Path, decisions: pl.DataFrame, corpus: Corpus, index: decontamination.Index, manifest: Manifest
 ) -> None:
     """The rows of one shard in their splits, with personal data replaced."""
-    name = f"{path.stem}.written"
+    name = f"{shard_name(path)}.written"
     if manifest.done(name):
         return
     documents = pl.read_parquet(path)
@@ -298,16 +301,18 @@ def _write_shard(
     kept = table.filter(pl.col("rule").is_null()).drop(*REASON)
     for split in SPLITS:
         part = _repeated(kept.filter(pl.col("split") == split))
-        part.write_parquet(manifest.folder / f"{path.stem}.{split}.parquet")
+        part.write_parquet(manifest.folder / f"{shard_name(path)}.{split}.parquet")
     dropped = table.filter(pl.col("rule").is_not_null()).drop("times", "split")
     first = ["id", "source", *REASON, "text"]
-    dropped.select(*first, pl.exclude(first)).write_parquet(manifest.folder / f"{path.stem}.dropped.parquet")
+    dropped.select(*first, pl.exclude(first)).write_parquet(
+        manifest.folder / f"{shard_name(path)}.dropped.parquet"
+    )
     standing = decisions["rule"].is_null().to_list()
     total: Counter[str] = Counter()
     for stands, count in zip(standing, found, strict=True):
         if stands:
             total.update(count)
-    (manifest.folder / f"{path.stem}.personal.json").write_text(json.dumps(total, sort_keys=True))
+    (manifest.folder / f"{shard_name(path)}.personal.json").write_text(json.dumps(total, sort_keys=True))
     manifest.finish(name)
 
 

@@ -156,8 +156,15 @@ def _fingerprint(params: Params) -> str:
 
 
 def shards(documents: Path) -> list[Path]:
-    """The shards of an ingested folder, in order; raises UserError where there is none."""
-    found = sorted(documents.glob("documents-*.parquet"))
+    """The shards of one ingested folder or of a folder of them, in order; raises UserError where there is none."""
+    found = sorted(documents.glob("documents-*.parquet")) or sorted(
+        documents.glob("[!.]*/documents-*.parquet")
+    )
     if not found:
         raise UserError(f"{documents}: no documents-*.parquet; run the stage ingest first")
     return found
+
+
+def shard_name(shard: Path) -> str:
+    """A name for a shard that no other source's shard has."""
+    return f"{shard.parent.name}-{shard.stem}"
