@@ -5,8 +5,7 @@ values of these fields and not code of their own (see ``exchange``). Field names
 knows are kept, since its cache, its generation and peft read them.
 """
 
-from __future__ import annotations
-
+# No postponed annotations here: `strict` validates values by the types that it finds on the class.
 import dataclasses
 import difflib
 from typing import Any, ClassVar, Literal

@@ -1,0 +1,314 @@
+"""Our models as transformers models: configurations, files, Auto classes, pipelines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from textmill.errors import UserError
+from textmill.models import build, config
+from textmill.models.auto import MODELS, model_class
+from textmill.models.configuration import CONFIGS, DecoderConfig, EncoderConfig
+from textmill.models.exchange import export_checkpoint, import_checkpoint
+from textmill.params import Architecture, Kind, load
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> transformers.PreTrainedTokenizerFast:
+    words = ["<pad>", "<unk>", "<s>", "</s>", "<mask>", "the", "mill", "grinds", "text", "磨", "字"]
+    fast = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    fast.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 2), ("</s>", 3)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=fast,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        mask_token="<mask>",
+        cls_token="<s>",
+        sep_token="</s>",
+    )
+
+
+@pytest.fixture(scope="module")
+def architecture() -> Architecture:
+    changes = {"layers": 2, "width": 32, "heads": 4, "key_value_heads": 2, "feed_forward": 48}
+    return load().pretrain["encoder"].architecture.model_copy(update=changes)
+
+
+def test_an_unknown_key_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="no key 'hidden_sise'; did you mean hidden_size"):
+        EncoderConfig(hidden_sise=3)
+
+
+def test_a_wrong_value_is_an_error() -> None:
+    with pytest.raises(Exception, match="norm"):
+        EncoderConfig(norm="batch")
+    with pytest.raises(UserError, match="hidden_size 10 is not a multiple"):
+        EncoderConfig(hidden_size=10)
+
+
+def test_a_head_that_a_kind_does_not_have_is_an_error() -> None:
+    with pytest.raises(UserError, match="no decoder with the head masked_lm; its heads are: base, causal_lm"):
+        model_class("decoder", "masked_lm")
+
+
+def test_a_text_beyond_the_learned_positions_is_an_error() -> None:
+    small = DecoderConfig(
+        vocab_size=9, hidden_size=8, num_attention_heads=2, num_key_value_heads=2, positions="learned",
+        max_position_embeddings=4,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="5 tokens is longer than the model's 4 learned positions"):
+        build("decoder", "causal_lm", small)(torch.ones(1, 5, dtype=torch.long))
+
+
+def test_config_takes_all_of_the_architecture(
+    tokenizer: transformers.PreTrainedTokenizerFast, architecture: Architecture
+) -> None:
+    made = config("seq2seq", architecture, tokenizer, num_labels=3)
+    assert (made.vocab_size, made.hidden_size, made.num_key_value_heads) == (11, 32, 2)
+    assert (made.pad_token_id, made.bos_token_id, made.eos_token_id) == (0, 2, 3)
+    assert made.decoder_start_token_id == 2
+    assert made.num_labels == 3
+
+
+def test_the_seed_alone_decides_the_weights(
+    tokenizer: transformers.PreTrainedTokenizerFast, architecture: Architecture
+) -> None:
+    made = config("decoder", architecture, tokenizer)
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    one = build("decoder", "causal_lm", made, seed=5).state_dict()
+    assert torch.equal(state, torch.get_rng_state())
+    torch.manual_seed(1)
+    other = build("decoder", "causal_lm", made, seed=5).state_dict()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(("kind", "head"), MODELS)
+@pytest.mark.parametrize("tie", [True, False])
+def test_saved_and_loaded_are_the_same_bits(
+    kind: Kind,
+    head: str,
+    tie: bool,
+    tmp_path: Path,
+    tokenizer: transformers.PreTrainedTokenizerFast,
+    architecture: Architecture,
+) -> None:
+    made = config(kind, architecture, tokenizer, tie_word_embeddings=tie)
+    model = build(kind, head, made, seed=2)
+    model.save_pretrained(tmp_path)
+    loaded, report = getattr(transformers, MODELS[kind, head][0]).from_pretrained(
+        tmp_path, output_loading_info=True
+    )
+    assert type(loaded) is type(model)
+    anywhere = {"dtype": None, "_name_or_path": None}
+    assert loaded.config.to_dict() | anywhere == model.config.to_dict() | anywhere
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    state = loaded.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+def test_a_task_head_starts_from_a_pretrained_body(
+    tmp_path: Path, tokenizer: transformers.PreTrainedTokenizerFast, architecture: Architecture
+) -> None:
+    model = build("encoder", "masked_lm", config("encoder", architecture, tokenizer), seed=2)
+    model.save_pretrained(tmp_path)
+    loaded, report = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path, num_labels=5, output_loading_info=True
+    )
+    assert all(key.startswith("classifier.") for key in report["missing_keys"])
+    body = loaded.model.state_dict()
+    assert all(torch.equal(value, body[key]) for key, value in model.model.state_dict().items())
+    assert loaded.classifier.output.weight.shape == (5, 32)
+
+
+FRESH = """
+import sys
+import textmill
+assert not {{"torch", "transformers", "textmill.models"}} & set(sys.modules), "import textmill is not light"
+{imports}
+import torch
+folder, expected = sys.argv[1:]
+classify = pipeline("text-classification", folder)
+classify.model.eval()
+ids = torch.tensor([[2, 5, 6, 7, 3]])
+with torch.no_grad():
+    logits = classify.model(ids).logits
+assert torch.equal(logits, torch.load(expected, weights_only=True)), logits
+print(type(classify.model).__name__, classify("the mill grinds text")[0]["label"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from transformers import pipeline",
+        "from textmill.models.encoder import EncoderModel\nfrom transformers import pipeline",
+    ],
+    ids=["transformers first", "our models first"],
+)
+def test_a_fresh_process_knows_our_models(
+    imports: str,
+    tmp_path: Path,
+    tokenizer: transformers.PreTrainedTokenizerFast,
+    architecture: Architecture,
+) -> None:
+    made = config("encoder", architecture, tokenizer, id2label={0: "bad", 1: "good"})
+    model = build("encoder", "sequence_classification", made, seed=2).eval()
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    with torch.no_grad():
+        torch.save(model(torch.tensor([[2, 5, 6, 7, 3]])).logits, tmp_path / "logits.pt")
+    run = subprocess.run(
+        [sys.executable, "-c", FRESH.format(imports=imports), tmp_path / "model", tmp_path / "logits.pt"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": "src", "OMP_NUM_THREADS": str(torch.get_num_threads()), "HF_HUB_OFFLINE": "1"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split()[0] == "EncoderForSequenceClassification"
+    assert "is not supported" not in run.stderr
+
+
+PIPELINES = [
+    ("encoder", "masked_lm", "fill-mask", "the <mask> grinds"),
+    ("encoder", "sequence_classification", "text-classification", "the mill grinds"),
+    ("encoder", "token_classification", "token-classification", "the mill grinds"),
+    ("decoder", "causal_lm", "text-generation", "the mill"),
+]
+
+
+@pytest.mark.parametrize(("kind", "head", "task", "text"), PIPELINES)
+def test_pipelines_accept_our_models(
+    kind: Kind,
+    head: str,
+    task: str,
+    text: str,
+    tokenizer: transformers.PreTrainedTokenizerFast,
+    architecture: Architecture,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model = build(kind, head, config(kind, architecture, tokenizer), seed=2)
+    made = transformers.pipeline(task, model=model, tokenizer=tokenizer)(text)
+    assert made
+    assert "is not supported" not in caplog.text
+
+
+# Import and export.
+
+
+STOCK = """
+import sys
+import torch, transformers
+folder, expected, name = sys.argv[1:]
+model = getattr(transformers, name).from_pretrained(folder).eval()
+assert "textmill" not in sys.modules
+ids = torch.arange(4, 11)[None]
+inputs = {"decoder_input_ids": ids[:, :5]} if model.config.is_encoder_decoder else {}
+with torch.no_grad():
+    logits = model(ids, **inputs).logits
+expected = torch.load(expected, weights_only=True)
+print(float((logits - expected).abs().max() / expected.abs().max()))
+"""
+COMMON = {
+    "vocab_size": 17,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 16,
+    "initializer_range": 0.2,
+}
+BIASED = {"positions": "learned", "norm": "layer", "bias": True, "activation": "gelu"}
+POST_NORM = BIASED | {"norm_first": False, "final_norm": False, "embedding_norm": True, "head_bias": True}
+LLAMA = {"activation": "swiglu", "num_key_value_heads": 2}
+BERT = POST_NORM | {"head_transform": True, "type_vocab_size": 2}
+BART = POST_NORM | {"position_offset": 2, "decoder_start_token_id": 2}
+EXPORTS = [
+    ("decoder", "causal_lm", None, "AutoModelForCausalLM", LLAMA),
+    ("decoder", "causal_lm", "gpt2", "AutoModelForCausalLM", BIASED),
+    ("encoder", "masked_lm", None, "AutoModelForMaskedLM", BERT),
+    ("seq2seq", "seq2seq_lm", None, "AutoModelForSeq2SeqLM", BART),
+]
+
+
+Exported = tuple[Path, Kind, transformers.PreTrainedModel, dict[str, torch.Tensor], torch.Tensor, str]
+
+
+@pytest.fixture(params=EXPORTS, ids=["llama", "gpt2", "bert", "bart"])
+def exported(
+    request: pytest.FixtureRequest, tmp_path: Path, tokenizer: transformers.PreTrainedTokenizerFast
+) -> Exported:
+    """A folder with our model and its export, an input and the logits that are expected."""
+    kind, head, target, auto, changes = request.param
+    model = build(kind, head, CONFIGS[kind](**COMMON | changes), seed=3).eval()
+    model.save_pretrained(tmp_path / "ours")
+    tokenizer.save_pretrained(tmp_path / "ours")
+    export_checkpoint(tmp_path / "ours", tmp_path / "stock", target)
+    ids = torch.arange(4, 11)[None]
+    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids[:, :5]} if kind == "seq2seq" else {})
+    with torch.no_grad():
+        return tmp_path, kind, model, inputs, model(**inputs).logits, auto
+
+
+def test_an_export_computes_the_same_and_comes_back(exported: Exported) -> None:
+    folder, _, model, inputs, expected, auto = exported
+    stock = getattr(transformers, auto).from_pretrained(folder / "stock").eval()
+    assert type(stock).__module__.startswith("transformers.")
+    import_checkpoint(folder / "stock", folder / "back")
+    back = getattr(transformers, auto).from_pretrained(folder / "back").eval()
+    assert type(back) is type(model)
+    assert (folder / "back" / "tokenizer.json").is_file()
+    with torch.no_grad():
+        for other in (stock, back):
+            torch.testing.assert_close(other(**inputs).logits, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_export_needs_no_textmill(exported: Exported) -> None:
+    folder, _, _, _, expected, auto = exported
+    torch.save(expected, folder / "logits.pt")
+    run = subprocess.run(
+        [sys.executable, "-c", STOCK, folder / "stock", folder / "logits.pt", auto],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) < 1e-5
+
+
+def test_export_names_the_fields_that_the_target_cannot_express(tmp_path: Path) -> None:
+    small = COMMON | {"qk_norm": True, "activation": "relu2"}
+    build("decoder", "causal_lm", DecoderConfig(**small), seed=3).save_pretrained(tmp_path / "ours")
+    with pytest.raises(UserError) as caught:
+        export_checkpoint(tmp_path / "ours", tmp_path / "stock")
+    message = str(caught.value)
+    assert "as llama: activation is relu2, it must be swiglu, qk_norm is True, it must be False" in message
+    assert "as gpt2: positions is rotary, it must be learned" in message
+    assert not (tmp_path / "stock").exists()
+
+
+def test_import_says_what_it_cannot_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no checkpoint to read"):
+        import_checkpoint(tmp_path / "missing", tmp_path / "out")
+    transformers.T5Config(d_model=8).save_pretrained(tmp_path / "t5")
+    with pytest.raises(
+        UserError, match="type t5 cannot be imported; known: bert, roberta, gpt2, llama, bart"
+    ):
+        import_checkpoint(tmp_path / "t5", tmp_path / "out")
