@@ -104,6 +104,7 @@ def _corpus(documents: pl.DataFrame, dropped: pl.DataFrame | None, pairs: pl.Dat
     }
     if dropped is not None:
         row["kept"] = [documents.height / max(documents.height + dropped.height, 1)]
+        row["kept:ids"] = [dropped["id"].sort().head(SHOWN).to_list()]
     return pl.DataFrame(row)
 
 

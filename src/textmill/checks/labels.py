@@ -24,6 +24,9 @@ COLUMNS = (
     "conflicting_labels", "spans_outside", "spans_overlap", "answers_missing", "source_is_target",
     "length_ratio", "turns_out_of_order", "corpus_overlap",
 )  # fmt: skip
+# Of these a few in a thousand are no harm; the check is on their share.
+RATES = ("duplicates", "leakage", "conflicting_labels", "source_is_target", "corpus_overlap")
+SHOWN = 5
 
 
 def tables(
@@ -34,10 +37,27 @@ def tables(
         row for name, splits in tasks.items() for row in _task(name, splits, specs[name], in_corpus.get(name))
     ]
     schema = {"id": pl.String, "task": pl.String, "split": pl.String}
+    examples = pl.DataFrame(rows, schema=schema | dict.fromkeys(COLUMNS, pl.Float64))
+    sizes = _task_splits(tasks, specs)
     return {
-        "examples": pl.DataFrame(rows, schema=schema | dict.fromkeys(COLUMNS, pl.Float64)),
-        "task_splits": _task_splits(tasks, specs),
+        "examples": examples,
+        "task_splits": sizes.join(_rates(examples), on="id", how="left", maintain_order="left"),
     }
+
+
+def _rates(examples: pl.DataFrame) -> pl.DataFrame:
+    """A row a task and split: the share of its examples of which each of RATES holds, and their ids.
+
+    One threshold for all examples together would let a small task leak whole.
+    """
+    holds = [pl.col(name) > 0 for name in RATES]
+    return examples.group_by(pl.format("{}/{}", "task", "split").alias("id")).agg(
+        *(condition.mean().alias(name) for name, condition in zip(RATES, holds, strict=True)),
+        *(
+            pl.col("id").filter(condition).head(SHOWN).alias(f"{name}:ids")
+            for name, condition in zip(RATES, holds, strict=True)
+        ),
+    )
 
 
 def _task(name: str, splits: Splits, spec: Task, in_corpus: set[str] | None) -> Iterable[Row]:
@@ -87,8 +107,13 @@ def _string(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def _members(label: Any) -> list[str]:
+    """A label as a list: a text may have any number of them."""
+    return [str(item) for item in label] if isinstance(label, list) else [str(label)]
+
+
 def _answer(example: Example) -> str:
-    return str(example.get("label"))
+    return "\0".join(sorted(_members(example.get("label"))))
 
 
 def _missing(example: Example, family: str) -> int:
@@ -103,7 +128,7 @@ def _shape(example: Example, spec: Task) -> Row:
     row: Row = {"empty_text": sum(not text.strip() for text in _all_texts(example))}
     known = set(spec.labels or ())
     if "label" in example and known:
-        row["label_unknown"] = int(example["label"] not in known)
+        row["label_unknown"] = sum(label not in known for label in _members(example["label"]))
     if "spans" in example:
         spans = example["spans"]
         row["spans_outside"] = _outside(spans, example["text"])
@@ -172,7 +197,7 @@ def _task_splits(tasks: Mapping[str, Splits], specs: Mapping[str, Task]) -> pl.D
                     "label_unused": sum(not n for n in found.values()) if known else None,
                     "class_share": min(found.values()) / total if total else None,
                     "label_drift": divergence(found, counts["train"]) if total else None,
-                    "ids": [str(example.get("id")) for example in examples[:5]],
+                    "ids": [str(example.get("id")) for example in examples[:SHOWN]],
                 }
             )
     numbers = ("examples", "label_unused", "class_share", "label_drift")
@@ -186,7 +211,7 @@ def _labels(examples: Iterable[Example]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for example in examples:
         if "label" in example:
-            counts[str(example["label"])] += 1
+            counts.update(_members(example["label"]))
         elif isinstance(example.get("spans"), list):
             counts.update(str(span.get("label")) for span in example["spans"])
     return counts

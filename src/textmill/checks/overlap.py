@@ -69,9 +69,8 @@ def near_duplicates(documents: pl.DataFrame, spec: NearDuplicate) -> pl.DataFram
     sizes = np.bincount(owner, minlength=len(texts))
     starts = np.concatenate([[0], np.cumsum(sizes)])
     leader = _leaders(hashes, owner, sizes)
-    pairs = [
-        (int(leader[row]), row) for row in np.flatnonzero((leader != np.arange(len(texts))) & (sizes > 0))
-    ]
+    copies = np.flatnonzero((leader != np.arange(len(texts))) & (sizes > 0))
+    pairs = [(int(leader[row]), int(row)) for row in copies]
     pairs += _similar(hashes, owner, sizes, starts, leader, spec.similarity)
     ids = documents["id"].cast(pl.String).to_list()
     splits = documents["split"].to_list()
@@ -128,7 +127,7 @@ def _similar(
 class HeldOut:
     """The n-grams of every task's dev and test texts, and where the corpus has them.
 
-    A text with fewer than ``spec.ngram`` words is looked for whole, unless it has fewer than ``spec.shortest``.
+    A text with fewer words than ``spec.ngram`` is looked for whole, if it has ``spec.shortest`` at least.
     """
 
     def __init__(self, tasks: Mapping[str, Mapping[str, list[Example]]], spec: Decontamination) -> None:

@@ -16,6 +16,7 @@ from textmill.params import Check, Checks
 from textmill.records import write_json
 
 OFFENDERS = 5  # ids of the worst offenders that a result names
+ITEMS = ("documents", "token_documents", "examples")  # tables whose rows have ids that a command can show
 
 Result = dict[str, Any]
 
@@ -24,9 +25,9 @@ class Report:
     """Results of a set of checks, each with its figure, bounds and offenders.
 
     ``results`` are in the order of the definitions: level, name, table, passed, figure (the value farthest
-    outside its bounds, or nearest to them), min, max, mostly, unit, rows, unexpected (rows outside),
-    severity, why, offenders (ids) and command. ``errors`` are the checks that could not be run: level,
-    name, error. ``profile`` is the corpus's own, to be kept as the reference for the next one's drift.
+    outside its bounds, or nearest to them), row (which has it), min, max, mostly, unit, rows, unexpected
+    (rows outside), severity, why, offenders (ids) and command. ``errors`` are the checks that could not be
+    run: level, name, error. ``profile`` is the corpus's own, to be kept as the reference for the next one's drift.
     """
 
     def __init__(
@@ -89,11 +90,11 @@ def _explain(row: Result) -> str:
         bounds += f" for {row['mostly']:.4g} of the rows"
     line = (
         f"{row['level']}.{row['name']}: {row['figure']:g} {row['unit']}, expected {bounds} "
-        f"({row['unexpected']} of {row['rows']} {row['table'].replace('_', ' ')} outside)"
+        f"({row['unexpected']} of {row['rows']} {row['table'].replace('_', ' ')} outside, first {row['row']})"
     )
     if row["offenders"]:
-        line += f": {', '.join(row['offenders'])}; see: {row['command']}"
-    return line
+        line += f": {', '.join(row['offenders'])}"
+    return f"{line}; see: {row['command']}" if row["command"] else line
 
 
 def check(
@@ -139,6 +140,7 @@ def _result(table: pl.DataFrame, definition: Definition, limits: Check, verdict:
     values = values.with_columns(pl.max_horizontal(low, high).alias("outside"))
     values = values.sort(["outside", "id"], descending=[True, False])
     worst = values.filter(pl.col("outside") > 0) if verdict.unexpected else values.clear()
+    first = str(values["id"][0]) if len(values) else None
     offenders = [str(item) for row in worst.head(OFFENDERS)["ids"].to_list() for item in row]
     offenders = list(dict.fromkeys(offenders))[:OFFENDERS]
     return {
@@ -147,21 +149,25 @@ def _result(table: pl.DataFrame, definition: Definition, limits: Check, verdict:
         "why": definition.why,
         "passed": verdict.passed,
         "figure": _number(values["value"][0]) if len(values) else None,
+        "row": first,
         "rows": len(values),
         "unexpected": verdict.unexpected,
         "min": limits.min,
         "max": limits.max,
         "mostly": limits.mostly,
         "offenders": offenders,
-        "command": command(definition.table, offenders),
+        # A split or a language is no document, which a command could show, but it may name some.
+        "command": command(definition.table, offenders)
+        if definition.table in ITEMS or (offenders and offenders[0] != first)
+        else None,
     }
 
 
 def _id_columns(table: pl.DataFrame, name: str) -> list[pl.Expr]:
-    for column in (f"{name}:ids", "ids"):
-        if column in table.columns:
-            return [pl.col(column).alias("ids")]
-    return [pl.concat_list(pl.col("id").cast(pl.String)).alias("ids")]
+    """Who is to blame for a row: the documents or examples that it names, otherwise the row itself."""
+    itself = pl.concat_list(pl.col("id").cast(pl.String))
+    named = [pl.col(column) for column in (f"{name}:ids", "ids") if column in table.columns]
+    return [pl.coalesce(*named, itself).alias("ids")]
 
 
 def _number(value: float) -> float | int:

@@ -1,0 +1,149 @@
+"""Each check on labelled data: good data is inside its bounds, an example spoilt in one way is outside."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from textmill.checks import labels
+from textmill.checks.definitions import LABELS
+from textmill.params import Params
+
+Tasks = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+def outside(
+    tasks: Tasks, params: Params, in_corpus: dict[str, set[str]] | None = None
+) -> dict[str, list[str]]:
+    """Name of each check -> rows outside its bounds."""
+    tables = labels.tables(
+        tasks, params.tasks, in_corpus if in_corpus is not None else {t: set() for t in tasks}
+    )
+    found = {}
+    for definition in LABELS:
+        bounds = getattr(params.checks.labels, definition.name)
+        table = tables[definition.table]
+        value = pl.col(definition.name)
+        wrong = pl.lit(False)
+        if bounds.min is not None:
+            wrong |= value < bounds.min
+        if bounds.max is not None:
+            wrong |= value > bounds.max
+        ids = table.filter(wrong)["id"].to_list()
+        if ids:
+            found[definition.name] = ids
+    return found
+
+
+def test_good_data_is_inside_every_bound(tasks: Tasks, params: Params) -> None:
+    assert outside(tasks, params) == {}
+
+
+@pytest.mark.parametrize(
+    ("check", "task", "change"),
+    [
+        ("missing_fields", "sentiment", {"label": None}),
+        ("missing_fields", "headlines", {"target": None}),
+        ("empty_text", "sentiment", {"text": " "}),
+        ("empty_text", "questions", {"question": ""}),
+        ("label_unknown", "sentiment", {"label": "neutral"}),
+        ("label_unknown", "entities", {"spans": [{"start": 0, "end": 3, "label": "planet"}]}),
+        ("spans_outside", "entities", {"spans": [{"start": 2, "end": 9000, "label": "place"}]}),
+        ("spans_outside", "entities", {"spans": [{"start": 5, "end": 5, "label": "place"}]}),
+        ("spans_outside", "relations", {"head": {"start": -1, "end": 4, "label": "person"}}),
+        (
+            "spans_overlap", "entities",
+            {"spans": [{"start": 0, "end": 6, "label": "place"}, {"start": 4, "end": 9, "label": "person"}]},
+        ),
+        ("spans_overlap", "relations", {"tail": {"start": 2, "end": 6, "label": "place"}}),
+        ("answers_missing", "questions", {"answers": [{"text": "elsewhere", "start": 0}]}),
+        ("answers_missing", "questions", {"answers": [{"text": "", "start": 0}]}),
+        ("length_ratio", "headlines", {"target": "word " * 800}),
+        ("turns_out_of_order", "dialogue", {"turns": [{"role": "assistant", "text": "Hello there."}]}),
+        (
+            "turns_out_of_order", "dialogue",
+            {"turns": [{"role": "user", "text": "Good day."}, {"role": "user", "text": "Anyone in?"}]},
+        ),
+    ],
+)  # fmt: skip
+def test_a_spoilt_example_fails_exactly_its_check(
+    check: str, task: str, change: dict[str, Any], tasks: Tasks, params: Params
+) -> None:
+    tasks[task]["test"][5] |= change
+    assert outside(tasks, params) == {check: [f"{task}-test-5"]}
+
+
+def test_ids_are_unique_across_splits(tasks: Tasks, params: Params) -> None:
+    tasks["entities"]["test"][0]["id"] = tasks["entities"]["train"][1]["id"]
+    assert outside(tasks, params) == {"duplicate_id": ["entities-train-1"] * 2}
+
+
+def test_a_training_example_in_the_test_split_leaks(tasks: Tasks, params: Params) -> None:
+    tasks["sentiment"]["test"][3]["text"] = tasks["sentiment"]["train"][3]["text"]
+    assert outside(tasks, params) == {"leakage": ["sentiment/test"]}
+    tables = labels.tables(tasks, params.tasks, {})
+    row = tables["task_splits"].filter(pl.col("id") == "sentiment/test")
+    assert row["leakage:ids"][0].to_list() == ["sentiment-test-3"]
+    assert row["leakage"][0] == pytest.approx(1 / 30)
+
+
+def test_the_same_text_with_other_arguments_is_another_question(tasks: Tasks, params: Params) -> None:
+    """Two relations of one sentence are two examples."""
+    train, test = tasks["relations"]["train"][0], tasks["relations"]["test"][0]
+    test |= {"text": train["text"], "head": train["tail"], "tail": train["head"]}
+    assert outside(tasks, params) == {}
+
+
+def test_repeated_examples(tasks: Tasks, params: Params) -> None:
+    for i in range(4):
+        tasks["headlines"]["train"][i]["source"] = tasks["headlines"]["train"][9]["source"]
+    assert outside(tasks, params) == {"duplicates": ["headlines/train"]}
+
+
+def test_one_text_with_two_labels(tasks: Tasks, params: Params) -> None:
+    tasks["sentiment"]["train"][0]["text"] = tasks["sentiment"]["train"][1]["text"]
+    found = outside(tasks, params)
+    assert found["conflicting_labels"] == ["sentiment/train"]
+    assert set(found) <= {"conflicting_labels", "duplicates"}
+
+
+def test_targets_that_copy_their_source(tasks: Tasks, params: Params) -> None:
+    example = tasks["headlines"]["dev"][0]
+    example["target"] = example["source"]
+    assert outside(tasks, params) == {"source_is_target": ["headlines/dev"]}
+
+
+def test_examples_found_in_the_corpus(tasks: Tasks, params: Params) -> None:
+    known = {name: set() for name in tasks} | {"questions": {"questions-test-1"}}
+    assert outside(tasks, params, known) == {"corpus_overlap": ["questions/test"]}
+
+
+def test_a_label_that_is_never_used(tasks: Tasks, params: Params) -> None:
+    for example in tasks["sentiment"]["dev"]:
+        example["label"] = "positive"
+    assert set(outside(tasks, params)) == {"label_unused", "class_share", "label_drift"}
+
+
+def test_too_few_examples(tasks: Tasks, params: Params) -> None:
+    tasks["dialogue"]["dev"] = tasks["dialogue"]["dev"][:5]
+    assert outside(tasks, params) == {"examples": ["dialogue/dev"]}
+
+
+def test_a_skewed_split_drifts(tasks: Tasks, params: Params) -> None:
+    draw = random.Random(1)
+    for example in tasks["sentiment"]["test"]:
+        example["label"] = "positive" if draw.random() < 0.93 else "negative"
+    assert outside(tasks, params) == {"label_drift": ["sentiment/test"]}
+
+
+def test_labels_that_are_sets_count_each_member(params: Params) -> None:
+    """A task with any number of labels for a text."""
+    spec = params.tasks["sentiment"].model_copy(update={"multi_label": True})
+    both = ["negative", "positive"]
+    rows = [{"id": f"x{i}", "text": f"text {i}", "label": both[: i % 3]} for i in range(30)]
+    tables = labels.tables({"sentiment": {"train": rows}}, {"sentiment": spec}, {})
+    assert tables["examples"]["label_unknown"].sum() == 0
+    assert tables["task_splits"]["label_unused"][0] == 0
