@@ -1,16 +1,16 @@
-"""The embedded sample: a small generated world told in English and Chinese, with labelled data for seven tasks.
+"""The embedded sample: a small generated world told in English and Chinese, with labels for seven tasks.
 
 One seed gives people, companies, places and products and what holds among them (``world``), told by a
-composing grammar (``grammar``, ``tongue``): news, reviews, portraits, instructions and conversations as documents, with
-planted defects whose truth is known, and labelled examples with exact gold. All of it is invented: it is
-there to see everything work, and figures on it say nothing about real text.
+composing grammar (``grammar``, ``tongue``): news, reviews, portraits, instructions and conversations as
+documents, with planted defects whose truth is known, and labelled examples with exact gold. All of it is
+invented: it is there to see everything work, and figures on it say nothing about real text.
 """
 
 from __future__ import annotations
 
 from textmill.params import Sample
 from textmill.records import Example
-from textmill.sample.documents import documents, planted
+from textmill.sample.collection import documents, planted
 from textmill.sample.labelled import LABELS, MAKERS, all_splits
 
 __all__ = ["LABELS", "TASKS", "documents", "examples", "planted"]

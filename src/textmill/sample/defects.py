@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from textmill.sample.draw import Draw
 from textmill.sample.tongue import Tongue
 from textmill.sample.world import World
@@ -47,11 +49,22 @@ def phone(draw: Draw, tongue: Tongue) -> tuple[str, str]:
     """
     if draw.chance(0.5) and tongue.code == "en":
         value = draw.choice(
-            (f"+44 20 7946 0{_digits(draw, 3)}", f"+44 1632 960{_digits(draw, 3)}", f"+1 202-555-01{_digits(draw, 2)}")
+            (
+                f"+44 20 7946 0{_digits(draw, 3)}",
+                f"+44 1632 960{_digits(draw, 3)}",
+                f"+1 202-555-01{_digits(draw, 2)}",
+            )
         )
     else:
         head, middle, tail = f"1{draw.choice('3578')}{draw.below(10)}", _digits(draw, 4), _digits(draw, 4)
-        value = draw.choice((head + middle + tail, f"{head} {middle} {tail}", f"{head}-{middle}-{tail}", f"+86 {head}{middle}{tail}"))
+        value = draw.choice(
+            (
+                head + middle + tail,
+                f"{head} {middle} {tail}",
+                f"{head}-{middle}-{tail}",
+                f"+86 {head}{middle}{tail}",
+            )
+        )
     if tongue.code == "en":
         return draw.choice((f"Call {value} before noon.", f"The shop can be reached at {value}.")), value
     return draw.choice((f"请在中午以前拨打{value}。", f"店里的电话是{value}。")), value
@@ -64,7 +77,9 @@ def id_number(draw: Draw, tongue: Tongue) -> tuple[str, str]:
     total = sum(int(digit) * weight for digit, weight in zip(value, _WEIGHTS, strict=True))
     value += "10X98765432"[total % 11]
     if tongue.code == "en":
-        return draw.choice((f"The identity number {value} was on the form.", f"The form names the holder as {value}.")), value
+        return draw.choice(
+            (f"The identity number {value} was on the form.", f"The form names the holder as {value}.")
+        ), value
     return draw.choice((f"登记的身份证号{value}已经核对。", f"表格上写着身份证号码：{value}。")), value
 
 
@@ -75,33 +90,39 @@ def mojibake(text: str, code: str) -> str:
 
 def accented(text: str) -> str:
     """English with the typographic characters that mojibake spoils visibly."""
-    return text.replace("“", "‘").replace("”", "’").replace(", ", " – ", 1).replace("'", "’") + " That’s all – for now, at the café."
+    return (
+        text.replace("“", "‘").replace("”", "’").replace(", ", " – ", 1).replace("'", "’")
+        + " That’s all – for now, at the café."
+    )
 
 
 def gibberish(draw: Draw) -> str:
     """Text of about the length of a document that no language would claim."""
     form = draw.below(4)
     if form == 0:  # a cat on the keyboard
-        return " ".join("".join(draw.choice("asdfghjkl;qwertyzxcvb") for _ in range(draw.between(3, 14))) for _ in range(70))
+        return " ".join(
+            "".join(draw.choice("asdfghjkl;qwertyzxcvb") for _ in range(draw.between(3, 14)))
+            for _ in range(70)
+        )
     if form == 1:  # characters at random
         return "".join(chr(0x4E00 + draw.below(0x51A5)) for _ in range(draw.between(160, 260)))
     if form == 2:  # a table that lost its cells
-        return " ".join(f"{_digits(draw, 3)}.{_digits(draw, 2)} | {draw.choice('ABCDEF')}{draw.below(99)} ##" for _ in range(50))
+        return " ".join(
+            f"{_digits(draw, 3)}.{_digits(draw, 2)} | {draw.choice('ABCDEF')}{draw.below(99)} ##"
+            for _ in range(50)
+        )
     word = "".join(draw.choice("bcdfghklmnprstvwz") + draw.choice("aeiou") for _ in range(2))
     return " ".join(f"{word}{draw.choice(('', '!', '...'))}" for _ in range(120))
 
 
+_REMARKS_EN = ("More on this soon. ", "That much is known. ", "So it goes. ", "This was corrected later. ")
+_REMARKS_ZH = ("详情另行报道。", "目前就知道这些。", "事情就是这样。", "内容有更正。")
+
+
 def edited(draw: Draw, text: str, code: str) -> str:
-    """The text after a light editor: one or two small changes, nearly the same document still."""
-    changed = text
-    for number in range(draw.between(1, 2)):
-        if code == "en":
-            words = changed.split(" ")
-            place = draw.between(len(words) // 4, len(words) - 2)
-            words.insert(place, draw.choice(("indeed", "also", "perhaps", "reportedly")))
-            changed = " ".join(words)
-        else:
-            stops = [i for i, sign in enumerate(changed) if sign in "，。"][:-1]
-            place = draw.choice(stops) + 1 if stops else 0
-            changed = changed[:place] + draw.choice(("其实", "听说", "可能", "总之"))[: 2 + number] + changed[place:]
-    return changed
+    """The text after a light editor: a remark or two put in, nearly the same document still."""
+    remarks, mark = (_REMARKS_EN, ". ") if code == "en" else (_REMARKS_ZH, "。")
+    ends = [place.end() for place in re.finditer(re.escape(mark), text)] or [0]
+    place = draw.choice(ends)
+    changed = text[:place] + draw.choice(remarks) + text[place:]
+    return changed + draw.choice(remarks) if code == "zh" and draw.chance(0.5) else changed

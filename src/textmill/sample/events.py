@@ -5,6 +5,9 @@
 ``{n}`` is a number of people or things, ``{m}`` an amount of money, ``{h}`` the amount after it changed.
 """
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 EVENTS = (

@@ -5,6 +5,9 @@ A rule's name is its form, then its predicate. Forms: ``vp`` a verb phrase whose
 ``pair`` a clause that sets ``{o}`` right against a wrong ``{t}``. ``{s}`` is the subject, ``{o}`` the object.
 """
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 ENGLISH: dict[str, str | tuple[str, ...]] = {

@@ -1,5 +1,8 @@
 """Documents in languages that the corpus does not want, from a small grammar each."""
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from functools import cache

@@ -170,19 +170,19 @@ def join(pieces: Iterable[str | Mention], capital: bool = True) -> Told:
     parts: list[str] = []
     spans: list[Span] = []
     length = 0
-    last = ""
+    tail = ""  # the last three characters
     for piece in pieces:
         surface = piece if isinstance(piece, str) else piece.surface
         if not surface:
             continue
-        if last.endswith("a ") and (len(last) == 2 or last[-3] == " ") and _VOWEL.match(surface):
-            parts[-1] = f"{last[:-1]}n "
+        if tail in (" a ", "a ") and _VOWEL.match(surface):
+            parts[-1] = f"{parts[-1][:-1]}n "
             length += 1
         if not isinstance(piece, str):
             spans.append(Span(length, length + len(surface), piece.label, piece.key))
         parts.append(surface)
         length += len(surface)
-        last = surface
+        tail = (tail + surface[-3:])[-3:]
     text = "".join(parts)
     return Told(text[:1].upper() + text[1:] if capital else text, spans)
 

@@ -1,5 +1,8 @@
 """Instructions: how to clean, pack, mend or cook something, step by step, with quantities."""
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from textmill.sample.draw import Draw
@@ -12,7 +15,7 @@ ENGLISH: dict[str, str | tuple[str, ...]] = {
     "stuff": ("flour", "rice", "carrots", "onions", "mushrooms", "beans", "potatoes", "tomatoes", "cabbage", "butter", "pepper", "ginger"),
     "tool": ("a soft cloth", "an old brush", "a wooden spoon", "a dry sponge", "a small screwdriver", "a clean bowl"),
     "intro.care": (
-        "[a|your] {it} [lasts longer|works better] if it is [cleaned|looked after] every {n} weeks; [this is how|here is how it is done]",
+        "[a|your] {it} [lasts longer|works better] if it is [cleaned|looked after] every {d} weeks; [this is how|here is how it is done]",
         "if your {it} [smells|rattles|sticks], [do not throw it away|it is not lost], but [set aside|take] {n} minutes and [read on|follow these steps]",
     ),
     "step.care": (
@@ -27,14 +30,14 @@ ENGLISH: dict[str, str | tuple[str, ...]] = {
     ),
     "outro.care": ("[the {it}|it] should now [run|work] as it did [on the first day|when it was new]", "[repeat this|do this again] [twice a year|in {n} weeks|every spring]"),
     "intro.cook": (
-        "for {food} for {n} people you need {n} grams of {stuff}, [some|two handfuls of] {stuff2} and {tool}",
+        "for {food} for {d} people you need {n} grams of {stuff}, [some|two handfuls of] {stuff2} and {tool}",
         "this {food} [takes|needs] {n} minutes and costs [little|next to nothing]; [buy|get] {n} grams of {stuff} and some {stuff2}",
     ),
     "step.cook": (
-        "[wash|peel|chop] the {stuff} and [cut it into|divide it into] {n} [equal|small|thin] pieces",
+        "[wash|peel|chop] the {stuff} and cut [|or divide ]everything into {d} [equal|small|thin] pieces",
         "[boil|steam|bake] the {stuff} for {n} minutes [with the lid on|without stirring|over low heat]",
         "[add|stir in] {n} grams of {stuff2}, [a little at a time|all at once|while it is warm]",
-        "[fry|brown] the {stuff2} [until it smells good|for {n} minutes|on both sides] and [set it aside|keep it warm]",
+        "[fry|brown] the {stuff2} [until it smells good|for {n} minutes|on both sides] and [set the pan aside|keep the pan warm]",
         "[taste|try] it; if it is [not salty enough|too dry], add [a pinch of salt|a cup of water|some oil]",
         "[cover|leave] the bowl [with {tool}|with a cloth] and [wait|let it rest] for {n} minutes",
         "[pour|ladle] [everything|the {stuff}] into a [deep|warm|flat] dish and [turn|stir] it [once|twice|with {tool}]",
@@ -46,9 +49,9 @@ ENGLISH: dict[str, str | tuple[str, ...]] = {
 CHINESE: dict[str, str | tuple[str, ...]] = {
     "food": ("汤", "炖菜", "煎饼", "饺子", "面条", "馒头", "凉菜", "粥"),
     "stuff": ("面粉", "大米", "胡萝卜", "洋葱", "蘑菇", "豆子", "土豆", "番茄", "白菜", "黄油", "青椒", "生姜"),
-    "tool": ("软布", "旧刷子", "木勺", "干海绵", "小螺丝刀", "干净的碗"),
+    "tool": ("一块软布", "一把旧刷子", "一把木勺", "一块干海绵", "一把小刀", "一个干净的碗"),
     "intro.care": (
-        "{it}每{n}个星期[清洗|保养]一次，[用得更久|更好用]，[方法如下|做法很简单]",
+        "{it}每{d}个星期[清洗|保养]一次，[用得更久|更好用]，[方法如下|做法很简单]",
         "如果您的{it}[有异味|有响声|不灵活]，[先别扔|还有救]，[花|抽出]{n}分钟，[照着做就行|按下面的步骤来]",
     ),
     "step.care": (
@@ -63,11 +66,11 @@ CHINESE: dict[str, str | tuple[str, ...]] = {
     ),
     "outro.care": ("这样{it}就[和新的一样|像刚买来时一样]了", "[每年两次|{n}个星期以后|每年春天]再做一遍"),
     "intro.cook": (
-        "{n}个人吃的{food}，需要{n}克{stuff}、[一些|两把]{stuff2}和{tool}",
+        "{d}个人吃的{food}，需要{n}克{stuff}、[一些|两把]{stuff2}和{tool}",
         "这道{food}[要花|需要]{n}分钟，[花钱不多|几乎不花钱]，[准备|买]{n}克{stuff}和一些{stuff2}",
     ),
     "step.cook": (
-        "把{stuff}[洗净|去皮|切碎]，分成{n}[等份|小块|薄片]",
+        "把{stuff}[洗净|去皮|切碎]，分成{d}[等份|小块|薄片]",
         "{stuff}[煮|蒸|烤]{n}分钟，[盖上盖子|不要搅动|用小火]",
         "加入{n}克{stuff2}，[一次加一点|一次放完|趁热放]",
         "把{stuff2}[炒出香味|炒{n}分钟|两面煎黄]，[放在一边|保温]",
@@ -84,6 +87,7 @@ def howto(draw: Draw, tongue: Tongue, aspects: dict[str, tuple[str, bool, str, s
     """Instructions of seven to nine sentences; ``aspects`` names the parts of things."""
     topic = draw.choice(("care", "cook"))
     kind = draw.choice(KINDS)
+    parts = [aspect for aspect in kind.aspects if aspect not in ("light", "sound", "software", "finish")]
     chinese = tongue.code == "zh"
     stuffs = [tongue.grammar.phrase("stuff", draw)]
     while len(stuffs) < 2 or stuffs[0] == stuffs[1]:
@@ -93,7 +97,7 @@ def howto(draw: Draw, tongue: Tongue, aspects: dict[str, tuple[str, bool, str, s
     def slots() -> dict[str, str | Mention]:
         return {
             "it": kind.chinese if chinese else kind.english,
-            "part": aspects[draw.choice(kind.aspects)][2 if chinese else 0],
+            "part": aspects[draw.choice(parts)][2] if chinese else aspects[draw.choice(parts)][0],
             "tool": tongue.grammar.phrase("tool", draw),
             "n": str(draw.between(2, 60)),
             "d": str(draw.between(2, 6)),

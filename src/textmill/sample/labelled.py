@@ -16,7 +16,7 @@ from textmill.sample.grammar import Span, Told
 from textmill.sample.news import article, cast
 from textmill.sample.parallel import sentence
 from textmill.sample.reviews import BAD, GOOD, Reviewer, review
-from textmill.sample.statements import RELATION, Fact, facts_about, state, true_facts
+from textmill.sample.statements import Fact, facts_about, state, true_facts
 from textmill.sample.talk import dialogue
 from textmill.sample.tongue import Tongue, tongue
 from textmill.sample.world import Company, Entity, Person, Product, World, world
@@ -36,7 +36,10 @@ def _sentiment(draw: Draw, speech: Tongue, part: World) -> Example:
 
 def _entities(draw: Draw, speech: Tongue, part: World) -> Example:
     told = speech.paragraph([_mentioning(draw, speech, part) for _ in range(draw.between(1, 2))])
-    return {"text": told.text, "spans": [_span(span) for span in told.spans if span.label in LABELS["entities"]]}
+    return {
+        "text": told.text,
+        "spans": [_span(span) for span in told.spans if span.label in LABELS["entities"]],
+    }
 
 
 def _mentioning(draw: Draw, speech: Tongue, part: World) -> Told:
@@ -76,14 +79,21 @@ def _relations(draw: Draw, speech: Tongue, part: World) -> Example:
     wanted = draw.choice((*LABELS["relations"], "none"))
     while True:
         facts, told = _scene(draw, speech, part, *draw.choice(_STATING[wanted]))
-        stated = {(head, tail): label for fact in facts if (found := fact.relation()) for head, label, tail in [found]}
+        stated = {
+            (head, tail): label
+            for fact in facts
+            if (found := fact.relation())
+            for head, label, tail in [found]
+        }
         pairs = list(_pairs(told.spans, stated, wanted, reverse=draw.chance(0.1)))
         if pairs:
             head, tail = draw.choice(pairs)
             return {"text": told.text, "head": _span(head), "tail": _span(tail), "label": wanted}
 
 
-def _scene(draw: Draw, speech: Tongue, part: World, predicate: str, kind: type[Entity]) -> tuple[list[Fact], Told]:
+def _scene(
+    draw: Draw, speech: Tongue, part: World, predicate: str, kind: type[Entity]
+) -> tuple[list[Fact], Told]:
     """One or two sentences, one of which has ``predicate`` (any, if empty), and the facts they state."""
     pool = part.people if kind is Person else part.companies
     told: list[list[Fact]] = []
@@ -127,10 +137,21 @@ _ASKED = {
 
 
 def _questions(draw: Draw, speech: Tongue, part: World) -> Example:
-    kind, pool = draw.choice(((Company, part.companies), (Company, part.companies), (Person, part.people), (Product, part.products)))
+    kind, pool = draw.choice(
+        (
+            (Company, part.companies),
+            (Company, part.companies),
+            (Person, part.people),
+            (Product, part.products),
+        )
+    )
     asked = _ASKED[kind]
     subjects: list[Entity] = draw.some(pool[draw.below(len(pool) - 9) :][:9], 3 if kind is not Company else 2)
-    facts = [fact for subject in subjects for fact in draw.some(_known(draw, part, subject), 2 if kind is not Company else 3)]
+    facts = [
+        fact
+        for subject in subjects
+        for fact in draw.some(_known(draw, part, subject), 2 if kind is not Company else 3)
+    ]
     facts = draw.shuffled(facts)[: draw.between(4, 6)]
     told = [state(draw, speech, [fact], plain=True) for fact in facts]
     context = speech.paragraph(told)
@@ -171,7 +192,9 @@ def _known(draw: Draw, part: World, subject: Entity) -> list[Fact]:
         literal = [("price", "number", str(subject.price), ""), ("launched", "year", str(subject.year), "")]
         year = subject.year
     facts = [
-        Fact(predicate, subject, Entity(f"{subject.key}.{predicate}", label, english, chinese or english), year)
+        Fact(
+            predicate, subject, Entity(f"{subject.key}.{predicate}", label, english, chinese or english), year
+        )
         for predicate, label, english, chinese in literal
     ]
     asked = _ASKED[type(subject)]
@@ -240,4 +263,8 @@ def _content(example: Example) -> str:
     """What makes an example the same as another: what a model is given."""
     if "turns" in example:
         return "\n".join(turn["text"] for turn in example["turns"][:-1])
-    return "\n".join(str(example[key]) for key in ("text", "question", "context", "source", "head", "tail") if key in example)
+    return "\n".join(
+        str(example[key])
+        for key in ("text", "question", "context", "source", "head", "tail")
+        if key in example
+    )

@@ -1,5 +1,8 @@
 """The vocabulary of names: each is given in English and in Chinese, and all are made up of common parts."""
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 

@@ -37,8 +37,12 @@ def article(draw: Draw, tongue: Tongue, world: World, sentences: int) -> Article
         tongue.sentence(f"around.{kind}", slots, draw)
         for kind in draw.some(("colour", "before", "voice"), min(3, sentences - 1))
     ]
-    while len(others) < sentences - 1:
-        others.append(state(draw, tongue, facts_about(draw, world, product.maker, draw.between(1, 2), 0.9)))
+    maker = product.maker
+    circle = [maker, maker.founder, *maker.people, *world.people]
+    others += [
+        state(draw, tongue, facts_about(draw, world, subject, draw.between(1, 2), 0.9))
+        for subject in circle[: max(0, sentences - 1 - len(others))]
+    ]
     others = draw.shuffled(others)
     at = 0 if draw.chance(0.2) else draw.between(1, len(others))
     told = [*others[:at], report, *others[at:]]

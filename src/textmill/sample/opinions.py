@@ -6,6 +6,9 @@ as a fear or hope that did not come true, or in the half of a contrast that does
 ``{better}`` and ``{worse}`` their comparatives, ``{it}`` the product's noun, ``{x}`` the product, ``{y}`` another.
 """
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 # Aspects: English noun, whether plural, Chinese noun, adjectives good and bad in English, good and bad in Chinese.
@@ -42,7 +45,12 @@ ASPECTS: dict[str, tuple[str, bool, str, str, str, str, str]] = {
     "lining": ("lining", False, "内衬", "soft warm neat", "thin scratchy sloppy", "柔软 暖和 细腻", "单薄 扎人 马虎"),
     "blades": ("blades", True, "刀片", "sharp quiet sturdy", "blunt noisy flimsy", "锋利 安静 结实", "太钝 吵闹 单薄"),
 }  # fmt: skip
-GENERAL = ("good nice impressive pleasing", "bad poor disappointing annoying", "出色 优秀 理想 不错", "糟糕 差劲 蹩脚 不好")
+GENERAL = (
+    "good nice impressive pleasing",
+    "bad poor disappointing annoying",
+    "出色 优秀 理想 不错",
+    "糟糕 差劲 蹩脚 不好",
+)
 
 ENGLISH: dict[str, str | tuple[str, ...]] = {
     "very": ("", "", "really ", "quite ", "very ", "truly ", "remarkably "),
@@ -146,7 +154,7 @@ ENGLISH: dict[str, str | tuple[str, ...]] = {
         "I can recommend it [to anyone|warmly|to friends]",
         "[five|four] stars",
         "it is worth the money",
-        "I am [very|] satisfied",
+        "I am [|very |quite ]satisfied",
         "[my {kin} wants one too|it stays|thumbs up]",
     ),
     "bad.verdict": (
@@ -154,11 +162,35 @@ ENGLISH: dict[str, str | tuple[str, ...]] = {
         "I sent it back",
         "[one star|two stars]",
         "it is a waste of money",
-        "I am [very|] disappointed",
+        "I am [|very |quite ]disappointed",
         "[I want my money back|it goes back|thumbs down]",
     ),
-    "kin": ("sister", "brother", "mother", "father", "neighbour", "wife", "husband", "daughter", "son", "aunt"),
-    "month": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
+    "kin": (
+        "sister",
+        "brother",
+        "mother",
+        "father",
+        "neighbour",
+        "wife",
+        "husband",
+        "daughter",
+        "son",
+        "aunt",
+    ),
+    "month": (
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ),
     "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
 }
 
@@ -247,9 +279,36 @@ CHINESE: dict[str, str | tuple[str, ...]] = {
         "[{x}|这{m}{it}]已经用了{n}[个星期|个月|天]",
         "[我们|我][每天|周末|上班|出门]都用[{x}|它]",
     ),
-    "good.verdict": ("还会再买", "[值得推荐|推荐给大家]", "[五星|四星]好评", "这钱花得值", "我[很|非常]满意", "[{kin}也想要一{m}|留下了|点个赞]"),
-    "bad.verdict": ("不会再买了", "[已经退货|只好退掉了]", "[一星|两星]差评", "这钱白花了", "我[很|非常]失望", "[只想退钱|准备退掉|大家别买]"),
+    "good.verdict": (
+        "还会再买",
+        "[值得推荐|推荐给大家]",
+        "[五星|四星]好评",
+        "这钱花得值",
+        "我[很|非常]满意",
+        "[{kin}也想要一{m}|留下了|点个赞]",
+    ),
+    "bad.verdict": (
+        "不会再买了",
+        "[已经退货|只好退掉了]",
+        "[一星|两星]差评",
+        "这钱白花了",
+        "我[很|非常]失望",
+        "[只想退钱|准备退掉|大家别买]",
+    ),
     "kin": ("姐姐", "哥哥", "妈妈", "爸爸", "邻居", "妻子", "丈夫", "女儿", "儿子", "姑姑"),
-    "month": ("一月", "二月", "三月", "四月", "五月", "六月", "七月", "八月", "九月", "十月", "十一月", "十二月"),
+    "month": (
+        "一月",
+        "二月",
+        "三月",
+        "四月",
+        "五月",
+        "六月",
+        "七月",
+        "八月",
+        "九月",
+        "十月",
+        "十一月",
+        "十二月",
+    ),
     "day": ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期天"),
 }

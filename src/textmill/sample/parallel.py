@@ -4,6 +4,9 @@ Both sides grow from one choice of words and structure: subject, verb in one of 
 wanted, planned, asked for), a noun phrase with number and measure word, time and place, and two clauses joined.
 """
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -33,9 +36,15 @@ VERBS = (
 ADJECTIVES = pairs(
     "red 红色的, blue 蓝色的, green 绿色的, black 黑色的, white 白色的, new 新, old 旧, small 小, big 大, cheap 便宜的, expensive 昂贵的, light 轻便的"
 )
-PAST = pairs("yesterday 昨天, last week 上个星期, last year 去年, on Monday 星期一, on Friday 星期五, two days ago 两天前, in March 三月, in August 八月")
-FUTURE = pairs("tomorrow 明天, next week 下个星期, next year 明年, on Sunday 星期天, in two days 两天后, in May 五月")
-SPOTS = pairs("at the market 在市场上, at the station 在车站, at school 在学校, at the office 在办公室, in the garden 在花园里, in the kitchen 在厨房里")
+PAST = pairs(
+    "yesterday 昨天, last week 上个星期, last year 去年, on Monday 星期一, on Friday 星期五, two days ago 两天前, in March 三月, in August 八月"
+)
+FUTURE = pairs(
+    "tomorrow 明天, next week 下个星期, next year 明年, on Sunday 星期天, in two days 两天后, in May 五月"
+)
+SPOTS = pairs(
+    "at the market 在市场上, at the station 在车站, at school 在学校, at the office 在办公室, in the garden 在花园里, in the kitchen 在厨房里"
+)
 COUNTS = pairs("two 两, three 三, four 四, five 五, six 六, seven 七, eight 八, nine 九, ten 十")
 STATES = (
     ("it rained all day", "下了一整天雨"), ("the shop was closed", "商店关门了"), ("the train was late", "火车晚点了"),
@@ -43,7 +52,9 @@ STATES = (
     ("the price was too high", "价格太高"), ("the old one was broken", "旧的坏了"), ("time was short", "时间很紧"),
     ("everyone was tired", "大家都累了"), ("the weather was good", "天气很好"), ("the light went out", "灯灭了"),
 )  # fmt: skip
-COMPARISONS = pairs("cheaper 便宜, heavier 重, lighter 轻, newer 新, older 旧, smaller 小, bigger 大, better 好")
+COMPARISONS = pairs(
+    "cheaper 便宜, heavier 重, lighter 轻, newer 新, older 旧, smaller 小, bigger 大, better 好"
+)
 
 
 def sentence(draw: Draw, world: World) -> Pair:
@@ -59,7 +70,9 @@ def sentence(draw: Draw, world: World) -> Pair:
     if kind < 0.5:
         speaker = _subject(draw)
         heard = _clause(draw, world, future=False, other_than=speaker)
-        return _close(Pair(f"{speaker.english} said that {heard.english}", f"{speaker.chinese}说{heard.chinese}"))
+        return _close(
+            Pair(f"{speaker.english} said that {heard.english}", f"{speaker.chinese}说{heard.chinese}")
+        )
     one = _clause(draw, world, future=False)
     two = _clause(draw, world, future=False) if draw.chance(0.5) else Pair(*draw.choice(STATES))
     english, chinese = draw.choice(
@@ -98,7 +111,10 @@ def _thing(draw: Draw) -> Pair:
     form = draw.below(4)
     if form == 0:
         count = draw.choice(COUNTS)
-        return Pair(f"{count[0]} {noun}{'es' if noun.endswith('ch') else 's'}", f"{count[1]}{kind.measure}{chinese}{kind.chinese}")
+        return Pair(
+            f"{count[0]} {noun}{'es' if noun.endswith('ch') else 's'}",
+            f"{count[1]}{kind.measure}{chinese}{kind.chinese}",
+        )
     if form == 1:
         article = "an" if noun[0] in "aeiou" else "a"
         return Pair(f"{article} {noun}", f"一{kind.measure}{chinese}{kind.chinese}")
@@ -146,7 +162,15 @@ def _where(draw: Draw, world: World) -> Pair:
 def _journey(draw: Draw, world: World, who: Pair) -> Pair:
     place = draw.choice(world.places)
     when = Pair(*draw.choice(PAST))
-    by = draw.choice((("by train", "坐火车"), ("by bus", "坐公共汽车"), ("on foot", "走路"), ("with friends", "和朋友一起"), ("", "")))
+    by = draw.choice(
+        (
+            ("by train", "坐火车"),
+            ("by bus", "坐公共汽车"),
+            ("on foot", "走路"),
+            ("with friends", "和朋友一起"),
+            ("", ""),
+        )
+    )
     english, chinese = draw.choice(
         (
             ("went to {l}", "去了{l}"),
@@ -178,11 +202,23 @@ def _question(draw: Draw, world: World) -> Pair:
     where = _where(draw, world)
     english, chinese = draw.choice(
         (
-            (f"did {who.english} {base} {thing.english} {when.english}", f"{who.chinese}{when.chinese}{verb}了{thing.chinese}吗"),
-            (f"where did {who.english} {base} {thing.english}", f"{who.chinese}在哪里{verb}了{thing.chinese}"),
-            (f"when will {who.english} {base} {thing.english}", f"{who.chinese}什么时候会{verb}{thing.chinese}"),
+            (
+                f"did {who.english} {base} {thing.english} {when.english}",
+                f"{who.chinese}{when.chinese}{verb}了{thing.chinese}吗",
+            ),
+            (
+                f"where did {who.english} {base} {thing.english}",
+                f"{who.chinese}在哪里{verb}了{thing.chinese}",
+            ),
+            (
+                f"when will {who.english} {base} {thing.english}",
+                f"{who.chinese}什么时候会{verb}{thing.chinese}",
+            ),
             (f"who {past} {thing.english} {where.english}", f"谁{where.chinese}{verb}了{thing.chinese}"),
-            (f"why did {who.english} not {base} {thing.english}", f"{who.chinese}为什么没有{verb}{thing.chinese}"),
+            (
+                f"why did {who.english} not {base} {thing.english}",
+                f"{who.chinese}为什么没有{verb}{thing.chinese}",
+            ),
         )
     )
     return _close(Pair(english, chinese), "?", "？")

@@ -1,7 +1,8 @@
 """Reviews of products: sentences whose polarity is composed, not counted.
 
 A unit is a clause or two of one polarity. What decides it is the construction: a plain word counts as it
-stands, a negation turns it, of a contrast only the main half counts, a hope or fear counts as what became of it.
+stands, a negation turns it, of a contrast only the main half counts, a hope or fear counts as what became
+of it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from textmill.sample.world import Product, World
 GOOD, BAD = "good", "bad"
 # The constructions of a sentence of a review, and how often each is taken.
 FORMS = ("plain", "turned", "decoy", "hoped", "compared", "contrast", "both")
-LABELLED = (0.36, 0.18, 0.08, 0.08, 0.08, 0.22, 0.0)
+LABELLED = (0.44, 0.16, 0.06, 0.08, 0.08, 0.18, 0.0)
 IN_DOCUMENTS = (0.2, 0.15, 0.1, 0.1, 0.1, 0.2, 0.15)
 
 
@@ -60,9 +61,17 @@ class Reviewer:
         third, fourth = draw.some(bad, 2)
         slots = dict(self._common)
         slots.update(
-            {"a": noun, "good": first, "good2": second, "bad": third, "bad2": fourth, "is": "are" if plural else "is",
-             "does": "do" if plural else "does", "has": "have" if plural else "has"}
-        )  # fmt: skip
+            {
+                "a": noun,
+                "good": first,
+                "good2": second,
+                "bad": third,
+                "bad2": fourth,
+                "is": "are" if plural else "is",
+                "does": "do" if plural else "does",
+                "has": "have" if plural else "has",
+            }
+        )
         pieces: list[str | Mention] = []
         self.tongue.grammar.expand(rule, slots, draw, pieces)
         return pieces
@@ -101,9 +110,14 @@ class Reviewer:
         draw, grammar = self.draw, self.tongue.grammar
         slots = dict(self._common)
         slots.update(
-            {"place": draw.choice(self.world.places).mention(self.tongue.code), "n": str(draw.between(3, 20)),
-             "kin": grammar.phrase("kin", draw), "month": grammar.phrase("month", draw), "day": grammar.phrase("day", draw)}
-        )  # fmt: skip
+            {
+                "place": draw.choice(self.world.places).mention(self.tongue.code),
+                "n": str(draw.between(3, 20)),
+                "kin": grammar.phrase("kin", draw),
+                "month": grammar.phrase("month", draw),
+                "day": grammar.phrase("day", draw),
+            }
+        )
         return slots
 
 

@@ -4,6 +4,9 @@ A scene has ``tell`` (a fact), and pairs ``ask.N`` and ``answer.N``. ``{p}`` is 
 conversation apart, ``{v}`` and ``{w}`` what is told of it.
 """
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 # Scene: (what {p} is, what {v} is, what {w} is, how many questions can be asked).
@@ -19,7 +22,10 @@ SCENES: dict[str, tuple[str, str, str, int]] = {
 }
 
 ENGLISH: dict[str, str | tuple[str, ...]] = {
-    "tell.journey": ("{p} [travels|is going|takes the train] to {v} at {w}", "at {w}, {p} [leaves|sets off] for {v}"),
+    "tell.journey": (
+        "{p} [travels|is going|takes the train] to {v} at {w}",
+        "at {w}, {p} [leaves|sets off] for {v}",
+    ),
     "ask.journey.1": ("[where|to which town] does {p} go", "where is {p} going"),
     "answer.journey.1": "{p} is going to {v}.",
     "ask.journey.2": ("when does {p} leave", "at what time does {p} [leave|set off]"),
@@ -47,7 +53,10 @@ ENGLISH: dict[str, str | tuple[str, ...]] = {
     "answer.price.2": "The {p} is {w}.",
     "ask.price.3": ("what can I get for {v} crowns", "what costs {v} crowns"),
     "answer.price.3": "The {w} {p} costs {v} crowns.",
-    "tell.meeting": ("I [meet|see|have lunch with] {p} on {v} at {w}", "on {v} at {w}, {p} [comes to see me|wants to talk to me]"),
+    "tell.meeting": (
+        "I [meet|see|have lunch with] {p} on {v} at {w}",
+        "on {v} at {w}, {p} [comes to see me|wants to talk to me]",
+    ),
     "ask.meeting.1": ("on which day do I see {p}", "when is my meeting with {p}"),
     "answer.meeting.1": "You see {p} on {v} at {w}.",
     "ask.meeting.2": ("whom do I see on {v}", "who comes on {v}"),
@@ -71,7 +80,14 @@ ENGLISH: dict[str, str | tuple[str, ...]] = {
     "answer.key.1": "The {p} is {v}.",
     "ask.key.2": ("what is {v}", "which thing is {v}"),
     "answer.key.2": "The {w} {p} is {v}.",
-    "open": ("", "", "good [morning|evening]. ", "[hello|hi]. ", "I have a few notes for you. ", "please [remember|keep in mind] this: "),
+    "open": (
+        "",
+        "",
+        "good [morning|evening]. ",
+        "[hello|hi]. ",
+        "I have a few notes for you. ",
+        "please [remember|keep in mind] this: ",
+    ),
     "also": ("", "also, ", "besides, ", "and "),
     "ack": (
         "[All right|Fine|Good], I [will remember that|have made a note of it].",
@@ -136,6 +152,10 @@ CHINESE: dict[str, str | tuple[str, ...]] = {
     "answer.key.2": "{w}{p}{v}。",
     "open": ("", "", "[早上|晚上]好。", "你好。", "我有几件事要告诉你。", "请记住："),
     "also": ("", "还有，", "另外，", "再说，"),
-    "ack": ("[好的|明白|行]，我[记住了|记下来了]。", "[记下了|知道了][，谢谢|]。[还有别的吗？|请继续。|]", "[我会记住的|已经写进笔记了]。"),
+    "ack": (
+        "[好的|明白|行]，我[记住了|记下来了]。",
+        "[记下了|知道了][，谢谢|]。[还有别的吗？|请继续。|]",
+        "[我会记住的|已经写进笔记了]。",
+    ),
     "before_ask": ("", "", "[那么|现在]告诉我，", "我忘了：", "问一下，", "谢谢。"),
 }

@@ -50,8 +50,9 @@ def true_facts(draw: Draw, world: World, subject: Entity) -> list[Fact]:
     year = draw.between(1961, 2019)
     found: list[Fact] = []
     if isinstance(subject, Person):
-        firm, place = subject.employer, subject.born
-        found.append(Fact("works_for", subject, firm, year, subject.role, draw.other(world.companies, firm)))
+        employer, place = subject.employer, subject.born
+        wrong: Entity = draw.other(world.companies, employer)
+        found.append(Fact("works_for", subject, employer, year, subject.role, wrong))
         found.append(Fact("born_in", subject, place, year, subject.role, draw.other(world.places, place)))
         if subject.firm:
             wrong = draw.other(world.companies, subject.firm)
@@ -74,9 +75,10 @@ def other_facts(draw: Draw, world: World, subject: Entity) -> list[Fact]:
     year = draw.between(1961, 2019)
     found: list[Fact] = []
     if isinstance(subject, Person):
-        found.append(
-            Fact("avoids", subject, draw.other(world.companies, subject.employer, subject.firm), year)
-        )
+        company = draw.choice(world.companies)
+        while company in (subject.employer, subject.firm):
+            company = draw.choice(world.companies)
+        found.append(Fact("avoids", subject, company, year))
         found.append(Fact("visits", subject, draw.other(world.places, subject.born), year, subject.role))
         found.append(Fact("uses", subject, draw.choice(world.products), year))
     elif isinstance(subject, Company):

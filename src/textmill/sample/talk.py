@@ -1,5 +1,8 @@
 """Conversations whose last answer follows from what was told before."""
 
+# Rules and words are data, one entry a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from textmill.sample import names
@@ -11,10 +14,17 @@ from textmill.sample.scenes import SCENES
 from textmill.sample.tongue import Tongue
 from textmill.sample.world import KINDS, World
 
-KIN = pairs("sister 姐姐, brother 哥哥, mother 妈妈, father 爸爸, aunt 姑姑, uncle 叔叔, daughter 女儿, son 儿子, cousin 表弟, neighbour 邻居")
+KIN = pairs(
+    "sister 姐姐, brother 哥哥, mother 妈妈, father 爸爸, aunt 姑姑, uncle 叔叔, daughter 女儿, son 儿子, cousin 表弟, neighbour 邻居"
+)
 # Whether one's relative of that name is a woman; a neighbour may be either.
-_GENDER = {word: i % 2 == 0 for i, pair in enumerate(KIN[:8]) for word in pair} | {"cousin": False, "表弟": False}
-DAYS = pairs("Monday 星期一, Tuesday 星期二, Wednesday 星期三, Thursday 星期四, Friday 星期五, Saturday 星期六, Sunday 星期天")
+_GENDER = {word: i % 2 == 0 for i, pair in enumerate(KIN[:8]) for word in pair} | {
+    "cousin": False,
+    "表弟": False,
+}
+DAYS = pairs(
+    "Monday 星期一, Tuesday 星期二, Wednesday 星期三, Thursday 星期四, Friday 星期五, Saturday 星期六, Sunday 星期天"
+)
 SPOTS = pairs(
     "in the cellar 在地下室, on the balcony 在阳台上, under the stairs 在楼梯下面, behind the door 在门后面, in the attic 在阁楼里, "
     "next to the window 在窗户旁边, in the garage 在车库里, on the shelf 在架子上, in the hall 在走廊里"
@@ -72,7 +82,9 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _fill(draw: Draw, tongue: Tongue, world: World, kind: str, key: str, fact: dict[str, str | Mention]) -> None:
+def _fill(
+    draw: Draw, tongue: Tongue, world: World, kind: str, key: str, fact: dict[str, str | Mention]
+) -> None:
     """Give the slot ``key`` a value of ``kind``; things bring their measure word along."""
     chinese = tongue.code == "zh"
     if kind == "thing":
@@ -83,12 +95,21 @@ def _fill(draw: Draw, tongue: Tongue, world: World, kind: str, key: str, fact: d
         fact[key] = str(draw.between(11, 98))
     elif kind == "clock":
         hour, half = draw.between(1, 12), draw.chance(0.5)
-        fact[key] = f"{HOURS[hour - 1]}点{'半' if half else ''}" if chinese else f"{hour}:{'30' if half else '00'}"
+        fact[key] = (
+            f"{HOURS[hour - 1]}点{'半' if half else ''}" if chinese else f"{hour}:{'30' if half else '00'}"
+        )
     elif kind == "place":
         fact[key] = draw.choice(world.places).mention(tongue.code).surface
     elif kind == "given":
         woman = draw.chance(0.5) if fact.get("p") not in _GENDER else _GENDER[str(fact["p"])]
         fact[key] = draw.choice(names.WOMEN if woman else names.MEN)[chinese]
     else:
-        words = {"kin": KIN, "role": names.ROLES, "colour": ADJECTIVES[:5], "day": DAYS, "count": COUNTS, "spot": SPOTS}[kind]
+        words = {
+            "kin": KIN,
+            "role": names.ROLES,
+            "colour": ADJECTIVES[:5],
+            "day": DAYS,
+            "count": COUNTS,
+            "spot": SPOTS,
+        }[kind]
         fact[key] = draw.choice(words)[chinese]

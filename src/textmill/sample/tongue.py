@@ -52,5 +52,17 @@ def tongue(code: str) -> Tongue:
     from textmill.sample import events, facts, howto, opinions, scenes
 
     if code == "en":
-        return Tongue("en", Grammar(facts.ENGLISH, opinions.ENGLISH, events.ENGLISH, scenes.ENGLISH, howto.ENGLISH), " ", ", ", ".")
-    return Tongue("zh", Grammar(facts.CHINESE, opinions.CHINESE, events.CHINESE, scenes.CHINESE, howto.CHINESE), "", "，", "。")
+        return Tongue(
+            "en",
+            Grammar(facts.ENGLISH, opinions.ENGLISH, events.ENGLISH, scenes.ENGLISH, howto.ENGLISH),
+            " ",
+            ", ",
+            ".",
+        )
+    return Tongue(
+        "zh",
+        Grammar(facts.CHINESE, opinions.CHINESE, events.CHINESE, scenes.CHINESE, howto.CHINESE),
+        "",
+        "，",
+        "。",
+    )

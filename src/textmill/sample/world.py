@@ -210,7 +210,8 @@ def _product(draw: Draw, number: int, maker: Company) -> Product:
     suffix = draw.choice(names.SUFFIXES)
     return Product(
         f"product{number}", "product", english + suffix[0], chinese + suffix[1],
-        kind=draw.choice(maker.sector.kinds), maker=maker, price=draw.between(4, 150) * 5, year=draw.between(2009, 2024),
+        kind=draw.choice(maker.sector.kinds), maker=maker,
+        price=draw.between(4, 150) * 5, year=draw.between(2009, 2024),
     )  # fmt: skip
 
 

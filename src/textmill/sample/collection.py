@@ -28,7 +28,13 @@ from textmill.sample.world import Company, Entity, Person, World, world
 
 NGRAM = 13
 # Shares of the documents that carry each defect. The first five are documents of their own.
-OWN = {"exact_duplicate": 0.02, "near_duplicate": 0.02, "gibberish": 0.015, "foreign": 0.04, "contamination": 0.015}
+OWN = {
+    "exact_duplicate": 0.02,
+    "near_duplicate": 0.02,
+    "gibberish": 0.015,
+    "foreign": 0.04,
+    "contamination": 0.015,
+}
 WITHIN = {"boilerplate": 0.08, "mojibake": 0.015, "email": 0.015, "phone": 0.015, "id_number": 0.012}
 _TOKEN = re.compile("[\u4e00-\u9fff]|[a-z0-9]+")
 
@@ -64,23 +70,37 @@ def _portrait(draw: Draw, speech: Tongue, part: World) -> str:
     first: Entity = draw.choice(part.companies) if draw.chance(0.6) else draw.choice(part.people)
     told: list[Told] = []
     known: list[Fact] = []
+    met: list[Entity] = []
     subject = first
-    for _ in range(draw.between(3, 4)):
+    for _ in range(draw.between(3, 4) + (speech.code == "zh")):
         facts = facts_about(draw, part, subject, draw.between(1, 2), 0.9)
         told.append(state(draw, speech, facts))
-        more = [f for f in true_facts(draw, part, subject) if all(f.predicate != fact.predicate for fact in facts)]
+        more = [
+            f for f in true_facts(draw, part, subject) if all(f.predicate != fact.predicate for fact in facts)
+        ]
         if more:
-            told.append(state(draw, speech, [draw.choice(more)], subject=pronoun(speech, subject), plain=True))
+            told.append(
+                state(draw, speech, [draw.choice(more)], subject=pronoun(speech, subject), plain=True)
+            )
         known += [fact for fact in facts if fact.relation()]
-        near = [fact.object for fact in [*facts, *more] if isinstance(fact.object, (Company, Person))]
+        met.append(subject)
+        near = [
+            f.object
+            for f in [*facts, *more]
+            if isinstance(f.object, (Company, Person)) and f.object not in met
+        ]
         subject = draw.choice(near) if near else draw.choice(part.people)
     text = speech.paragraph(told).text
     asked = [fact for fact in known if f"ask.{fact.predicate}" in speech.grammar]
     if asked and draw.chance(0.6):
         fact = draw.choice(asked)
         mark, frame = ("?", "{q} {a}.") if speech.code == "en" else ("？", "{q}{a}。")
-        question = speech.sentence(f"ask.{fact.predicate}", {"s": fact.subject.mention(speech.code)}, draw, stop=mark)
-        text += "\n" + frame.replace("{q}", question.text).replace("{a}", fact.object.mention(speech.code).surface)
+        question = speech.sentence(
+            f"ask.{fact.predicate}", {"s": fact.subject.mention(speech.code)}, draw, stop=mark
+        )
+        text += "\n" + frame.replace("{q}", question.text).replace(
+            "{a}", fact.object.mention(speech.code).surface
+        )
     return text
 
 
@@ -89,7 +109,9 @@ def _instructions(draw: Draw, speech: Tongue, part: World) -> str:
 
 
 def _talk(draw: Draw, speech: Tongue, part: World) -> str:
-    one, two = (person.mention(speech.code).surface for person in draw.some(part.people[draw.below(500) :][:20], 2))
+    one, two = (
+        person.mention(speech.code).surface for person in draw.some(part.people[draw.below(500) :][:20], 2)
+    )
     colon = ": " if speech.code == "en" else "："
     lines = [
         f"{(one, two)[i % 2]}{colon}{turn}"
@@ -110,8 +132,8 @@ KINDS_OF_DOCUMENT: tuple[tuple[float, Callable[[Draw, Tongue, World], str]], ...
 
 def _clean(draw: Draw, part: World, held: set[tuple[str, ...]]) -> Row:
     """A document without defects, and without any run of words of a dev or test example."""
+    code = draw.choice(("en", "zh"))
     while True:
-        code = draw.choice(("en", "zh"))
         mark = draw.random()
         make = next(make for bound, make in KINDS_OF_DOCUMENT if mark < bound)
         text = make(draw, tongue(code), part)
@@ -152,18 +174,21 @@ def _corpus(seed: int, size: Sample) -> tuple[Row, ...]:
     for kind in ("exact_duplicate", "near_duplicate"):
         for _ in range(counts[kind]):
             source = rows[untouched]
-            text = source.text if kind == "exact_duplicate" else defects.edited(draw, source.text, source.code)
+            text = (
+                source.text if kind == "exact_duplicate" else defects.edited(draw, source.text, source.code)
+            )
             rows.append(Row(text, source.code, kind, of=untouched))
             untouched += 1
-    for _ in range(counts["gibberish"]):
-        rows.append(Row(defects.gibberish(draw), "", "gibberish"))
+    rows += [Row(defects.gibberish(draw), "", "gibberish") for _ in range(counts["gibberish"])]
     for _ in range(counts["foreign"]):
         text, language = foreign.document(draw, part)
         rows.append(Row(text, language, "foreign", value=language))
     rows += _contaminated(draw, counts["contamination"], unseen_by_task, part, held)
     order = draw.shuffled(range(len(rows)))
     where = {old: new for new, old in enumerate(order)}
-    return tuple(row if row.of is None else row._replace(of=where[row.of]) for row in (rows[old] for old in order))
+    return tuple(
+        row if row.of is None else row._replace(of=where[row.of]) for row in (rows[old] for old in order)
+    )
 
 
 def _spoil(draw: Draw, kind: str, row: Row, part: World) -> Row:
@@ -186,7 +211,11 @@ def _spoil(draw: Draw, kind: str, row: Row, part: World) -> Row:
 
 
 def _contaminated(
-    draw: Draw, count: int, examples: dict[str, dict[str, list[Example]]], part: World, held: set[tuple[str, ...]]
+    draw: Draw,
+    count: int,
+    examples: dict[str, dict[str, list[Example]]],
+    part: World,
+    held: set[tuple[str, ...]],
 ) -> list[Row]:
     """Clean documents into which the text of a test example was copied, task by task in turn."""
     rows: list[Row] = []
@@ -218,8 +247,8 @@ def documents(seed: int, size: Sample) -> list[str]:
 def planted(seed: int, size: Sample) -> list[dict[str, Any]]:
     """The truth about the planted defects, by place in ``documents``.
 
-    ``of`` is the original of a duplicate, ``task`` the task whose test example was copied. ``value`` is the line
-    of boilerplate, the intact text of mojibake, the address or number, the language, or the example's id.
+    ``of`` is the original of a duplicate, ``task`` the task whose test example was copied. ``value`` is the
+    line of boilerplate, the intact text of mojibake, the address or number, the language or the example's id.
     """
     return [
         {"index": index, "kind": row.kind, "of": row.of, "task": row.task, "value": row.value}
