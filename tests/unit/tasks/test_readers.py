@@ -1,0 +1,291 @@
+# ruff: noqa: E501  (tables of cases read better unbroken)
+"""Every format read, and every malformed input told by file, row and field."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from textmill.errors import UserError
+from textmill.params import Params
+from textmill.records import read_examples, read_jsonl
+from textmill.tasks.readers import prepare
+from textmill.tasks.readers.conll import find_scheme, join_tokens, tag_spans
+
+Prepare = Callable[..., dict[str, list[dict[str, Any]]]]
+SAID = (("good tools", "1"), ("bad tools", "0"), ("not bad, really", "1"), ("一点也不好", "0"))
+ROWS = [(f"{SAID[i % 4][0]} {i}", SAID[i % 4][1]) for i in range(20)]
+
+
+@pytest.fixture
+def run(tmp_path: Path, params: Params, make_task: Any) -> Prepare:
+    """Write files, read them as a task's train split and give all splits."""
+
+    def go(name: str, files: dict[str, str | bytes], **data: Any) -> dict[str, list[dict[str, Any]]]:
+        raw = tmp_path / "raw"
+        for file, content in files.items():
+            path = raw / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        keys = data.pop("task", {})
+        task = make_task(name, data={"path": str(raw), "train": next(iter(files)), **data}, **keys)
+        changed = params.model_copy(update={"tasks": {name: task}})
+        prepare(changed, name, tmp_path / "out")
+        return {
+            split: list(read_examples(tmp_path / "out", split))
+            for split in ("train", "dev", "test", "skipped")
+        }
+
+    return go
+
+
+def _all(found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [row for split in ("train", "dev", "test") for row in found[split]]
+
+
+SENTIMENT = {"label_names": {"0": "negative", "1": "positive"}}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "data"),
+    [
+        ("a.tsv", "".join(f"{t}\t{n}\n" for t, n in ROWS), {"format": "tsv", "options": {"header": False}, "fields": {"text": 0, "label": 1}}),
+        ("a.csv", "label,said\r\n" + "".join(f'{n},"{t}"\r\n' for t, n in ROWS), {"format": "csv", "fields": {"text": "said"}}),
+        ("a.csv", "label;said\n" + "".join(f"{n};{t}\n" for t, n in ROWS), {"format": "csv", "fields": {"text": "said"}, "options": {"delimiter": ";"}}),
+        ("a.csv", b"\xef\xbb\xbf" + ("label,text\n" + "".join(f'{n},"{t}"\n' for t, n in ROWS)).encode(), {"format": "csv"}),
+        ("a.csv", ("label,text\n" + "".join(f'{n},"{t}"\n' for t, n in ROWS)).encode("utf-16"), {"format": "csv"}),
+        ("a.csv", ("label,text\n" + "".join(f'{n},"{t}"\n' for t, n in ROWS)).encode("gb18030"), {"format": "csv", "options": {"encoding": "gb18030"}}),
+        ("a.jsonl", "".join(json.dumps({"text": t, "label": int(n)}) + "\n\n" for t, n in ROWS), {"format": "jsonl"}),
+        ("a.jsonl", "".join(json.dumps([t, n]) + "\n" for t, n in ROWS), {"format": "jsonl", "fields": {"text": 0, "label": 1}}),
+        ("a.json", json.dumps([{"data": {"text": t}, "label": n} for t, n in ROWS]), {"format": "jsonl", "fields": {"text": "data.text"}}),
+        ("a.json", json.dumps({"one": [list(r) for r in ROWS[:9]], "two": [list(r) for r in ROWS[9:]]}), {"format": "jsonl", "fields": {"text": 0, "label": 1}, "options": {"key": {"train": ["one", "two"]}}}),
+        ("a.txt", "".join(f"{n} {t}\n" for t, n in ROWS), {"format": "text", "options": {"pattern": r"(?P<label>\d) (?P<text>.*)"}}),
+        ("a.jsonl", "".join(json.dumps({"text": t, "label": [k]}) + "\n" for (t, _), k in zip(ROWS, ["positive", "negative"] * 10, strict=True)), {"format": "doccano"}),
+        ("a.json", json.dumps([{"data": {"text": t}, "annotations": [{"result": [{"type": "choices", "value": {"choices": [n]}}]}]} for t, n in ROWS]), {"format": "label_studio"}),
+    ],
+)  # fmt: skip
+def test_texts_with_labels_are_read(
+    run: Prepare, file: str, content: str | bytes, data: dict[str, Any]
+) -> None:
+    found = _all(run("sentiment", {file: content}, **{**SENTIMENT, **data}))
+    names = {"0": "negative", "1": "positive"}
+    expected = {text: names[label] for text, label in ROWS}
+    if data["format"] != "doccano":  # whose file has other labels
+        assert {e["text"]: e["label"] for e in found} == expected
+    assert len(found) == len(ROWS)
+
+
+def test_parquet_compressed_files_and_archives_are_read(run: Prepare, tmp_path: Path) -> None:
+    import io
+
+    import polars
+    import zstandard
+
+    table = io.BytesIO()
+    polars.DataFrame({"text": [t for t, _ in ROWS], "label": [n for _, n in ROWS]}).write_parquet(table)
+    assert len(_all(run("sentiment", {"a.parquet": table.getvalue()}, format="parquet", **SENTIMENT))) == len(
+        ROWS
+    )
+    lines = "".join(json.dumps({"text": t, "label": n}) + "\n" for t, n in ROWS).encode()
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("inner/a.jsonl", lines[: lines.index(b"\n") + 1] * 1)
+        archive.writestr("inner/b.jsonl", lines[lines.index(b"\n") + 1 :])
+    files = {
+        "a.jsonl.gz": gzip.compress(lines),
+        "a.jsonl.zst": zstandard.ZstdCompressor().compress(lines),
+        "a.zip": zipped.getvalue(),
+    }
+    for name in ("a.jsonl.gz", "a.jsonl.zst", "a.zip", "a.zip/inner/*.jsonl", "a.zip/inner"):
+        found = _all(run("sentiment", files, format="jsonl", **{**SENTIMENT, "train": name}))
+        assert len(found) == len(ROWS), name
+
+
+def test_pairs_come_from_two_files_line_by_line(run: Prepare) -> None:
+    files = {
+        "a.en": "\n".join(f"line {i}" for i in range(20)),
+        "a.de": "\n".join(f"Zeile {i}" for i in range(20)),
+    }
+    found = _all(run("translation", files, format="pairs", train=["a.en", "a.de"]))
+    assert {e["source"].replace("line", "Zeile") == e["target"] for e in found} == {True}
+    with pytest.raises(UserError, match=r"20 lines and .*a\.short has 1"):
+        run("translation", {**files, "a.short": "one"}, format="pairs", train=["a.en", "a.short"])
+
+
+CONLL = {
+    "iob2": "Mara B-person\nVelt I-person\nmet O\nNorbi B-company\n",
+    "iob1": "Mara I-person\nVelt I-person\nmet O\nNorbi I-company\n",
+    "bioes": "Mara NNP x B-person\nVelt NNP x E-person\nmet V x O\nNorbi NNP x S-company\n",
+}
+
+
+@pytest.mark.parametrize("scheme", CONLL)
+def test_conll_is_read_in_every_scheme(run: Prepare, scheme: str) -> None:
+    content = "-DOCSTART- O\n\n" + "\n".join(CONLL[scheme].replace("met", f"met{i}") for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll"))
+    assert len(found) == 20
+    for example in found:
+        surfaces = [(example["text"][s["start"] : s["end"]], s["label"]) for s in example["spans"]]
+        assert surfaces == [("Mara Velt", "person"), ("Norbi", "company")]
+
+
+def test_tags_become_spans_and_jumps_are_errors() -> None:
+    assert tag_spans(["B-a", "B-a", "I-a", "O", "B-b"], "iob2") == [(0, 1, "a"), (1, 3, "a"), (4, 5, "b")]
+    assert tag_spans(["I-a", "B-a", "I-b"], "iob1") == [(0, 1, "a"), (1, 2, "a"), (2, 3, "b")]
+    assert find_scheme([["O", "B-a", "I-b"]]) == "iob2"
+    assert find_scheme([["O", "I-a", "B-a"]]) == "iob1"
+    for tags, scheme in (
+        (["O", "I-a"], "iob2"),
+        (["B-a", "I-b"], "iob2"),
+        (["B-a", "O"], "bioes"),
+        (["x"], "iob2"),
+    ):
+        with pytest.raises(ValueError, match=r"token|closed"):
+            tag_spans(tags, scheme)
+
+
+def test_tokens_are_joined_without_spaces_beside_chinese() -> None:
+    text, places = join_tokens(["在", "Norbi", "Tools", "工", "作"])
+    assert text == "在Norbi Tools工作"
+    assert [text[a:b] for a, b in places] == ["在", "Norbi", "Tools", "工", "作"]
+
+
+def test_squad_spert_and_semeval_are_read(run: Prepare) -> None:
+    articles = [
+        {"context": f"Text {i}. Mara is here.", "qas": [{"id": f"q{i}", "question": "Who?", "answers": [{"text": "Mara", "answer_start": 7 + len(str(i))}]}]}
+        for i in range(20)
+    ]  # fmt: skip
+    articles[0]["qas"] = [{"id": "no", "question": "What?", "answers": [], "is_impossible": True}]
+    found = _all(
+        run("questions", {"a.json": json.dumps({"data": [{"paragraphs": articles}]})}, format="squad")
+    )
+    assert sorted(len(e["answers"]) for e in found) == [0] + [1] * 19
+    sentence = {
+        "tokens": ["Mara", "founded", "Norbi", "Tools"],
+        "entities": [{"type": "person", "start": 0, "end": 1}, {"type": "company", "start": 2, "end": 4}],
+        "relations": [{"type": "founded", "head": 0, "tail": 1}],
+    }
+    spert = json.dumps([{**sentence, "tokens": [*sentence["tokens"], str(i)]} for i in range(10)])
+    rows = _all(run("relations", {"b.json": spert}, format="spert", options={"none": "none"}))
+    assert len(rows) == 20
+    right = [r for r in rows if r["label"] == "founded"]
+    assert all(r["text"][r["tail"]["start"] : r["tail"]["end"]] == "Norbi Tools" for r in right)
+    assert len(right) == 10
+    semeval = "".join(
+        f'{i}\t"The <e1>saw</e1> of <e2>Norbi {i}</e2>."\nmakes\nComment:\n\n' for i in range(10)
+    )
+    rows = _all(run("relations", {"c.txt": semeval}, format="semeval"))
+    assert {r["text"][r["head"]["start"] : r["head"]["end"]] for r in rows} == {"saw"}
+    assert {r["id"] for r in rows} == {str(i) for i in range(10)}
+
+
+def test_brat_label_studio_and_doccano_give_spans(run: Prepare) -> None:
+    files = {}
+    for i in range(8):
+        files[f"d{i}.txt"] = f"Mara {i} 在诺比。"
+        files[f"d{i}.ann"] = "T1\tperson 0 4\tMara\nT2\tcompany 8 10\t诺比\nR1\tworks_for Arg1:T1 Arg2:T2\n"
+    found = _all(run("entities", files, format="brat", train="."))
+    assert [[e["text"][s["start"] : s["end"]] for s in e["spans"]] for e in found] == [["Mara", "诺比"]] * 8
+    emoji = [
+        {"data": {"text": f"😀 Mara {i}"}, "annotations": [{"result": [{"type": "labels", "id": "a", "value": {"start": 3, "end": 7, "text": "Mara", "labels": ["person"]}}]}]}
+        for i in range(8)
+    ]  # fmt: skip
+    found = _all(run("entities", {"ls.json": json.dumps(emoji)}, format="label_studio", train="ls.json"))
+    assert [(s["start"], s["end"]) for e in found for s in e["spans"]] == [(2, 6)] * 8  # UTF-16 said 3 to 7
+    lines = "".join(json.dumps({"text": f"Mara {i}", "label": [[0, 4, "person"]]}) + "\n" for i in range(8))
+    found = _all(run("entities", {"d.jsonl": lines}, format="doccano", train="d.jsonl"))
+    assert {(s["start"], s["end"], s["label"]) for e in found for s in e["spans"]} == {(0, 4, "person")}
+
+
+def test_answers_come_from_a_table_with_a_word_for_none(run: Prepare) -> None:
+    rows = [f'Who?,"Mara {i} is here. NONE",Mara,"({0}, {4})"' for i in range(10)]
+    rows += [f'What?,"Rain {i}. NONE",NONE,"(9, 13)"' for i in range(10)]
+    found = _all(
+        run(
+            "questions",
+            {"a.csv": "question,review,span,place\n" + "\n".join(rows)},
+            format="csv",
+            fields={"context": "review", "answer": "span", "start": "place"},
+            options={"no_answer": "NONE"},
+        )
+    )
+    assert sorted(len(e["answers"]) for e in found) == [0] * 10 + [1] * 10
+    assert not any("NONE" in e["context"] for e in found)
+
+
+BAD: list[tuple[str, str, str | bytes, dict[str, Any], str]] = [
+    ("sentiment", "a.csv", "text,label\ngood;1\n", {"format": "csv"}, r"a\.csv:2: columns: found 1, expected 2"),
+    ("sentiment", "a.csv", "good,1\nbad,0\n", {"format": "csv", "fields": {"text": "text"}}, r"a\.csv:1: no column 'text'.*header: false"),
+    ("sentiment", "a.csv", 'text,label\n"open,1\n', {"format": "csv"}, r"a\.csv:2: not a row of csv"),
+    ("sentiment", "a.csv", "text,label\ngood,great\n", {"format": "csv"}, r"a\.csv:2: label: 'great' is none of"),
+    ("sentiment", "a.csv", "text,label\n  ,1\n", {"format": "csv"}, r"a\.csv:2: text: empty"),
+    ("sentiment", "a.csv", "text\ngood\n", {"format": "csv"}, r"a\.csv:2: label: there is no 'label'; found text"),
+    ("sentiment", "a.csv", b"text,label\ngood,1\ncaf\xe9,1\n", {"format": "csv"}, r"a\.csv:3: byte 0xe9 is not utf-8"),
+    ("sentiment", "a.csv", "", {"format": "csv"}, r"a\.csv: the file is empty"),
+    ("sentiment", "a.csv", "text,label\n", {"format": "csv"}, r"data\.train: no rows"),
+    ("sentiment", "a.jsonl", '{"text": "a", "label": "1"}\n{"text": \n', {"format": "jsonl"}, r"a\.jsonl:2: not JSON at column"),
+    ("sentiment", "a.jsonl", "x" * 10_000_001, {"format": "jsonl"}, r"a\.jsonl:1: a line of 10,000,001 characters"),
+    ("sentiment", "a.zip", b"PK broken", {"format": "jsonl"}, r"a\.zip: not a whole archive"),
+    ("sentiment", "a.jsonl.gz", b"\x1f\x8b broken", {"format": "jsonl"}, r"a\.jsonl\.gz: cannot be expanded"),
+    ("sentiment", "a.parquet", b"PAR? broken", {"format": "parquet"}, r"a\.parquet: not Parquet"),
+    ("sentiment", "a.txt", "x good\n", {"format": "text", "options": {"pattern": r"(?P<label>\d) (?P<text>.*)"}}, r"a\.txt:1: pattern:"),
+    ("entities", "a.txt", "Mara B-person\nmet O\n\nVelt I-person\n", {"format": "conll"}, r"a\.txt:4: tag: 'I-person'"),
+    ("entities", "a.txt", "Mara B-person\nmet\n", {"format": "conll"}, r"a\.txt:1: line 2: tag: found 1 column"),
+    ("entities", "a.jsonl", '{"text": "Mara", "spans": [{"start": 0, "end": 9, "label": "person"}]}', {"format": "jsonl"}, r"a\.jsonl:1: spans: 0 to 9 is outside the text of 4"),
+    ("entities", "a.jsonl", '{"text": "Mara V", "spans": [{"start": 1, "end": 5, "label": "person", "text": "Mara"}]}', {"format": "jsonl"}, r"spans: says 'Mara', but the text at 1 to 5 is 'ara '"),
+    ("entities", "a.jsonl", '{"text": "Mara V", "spans": [{"start": 0, "end": 5, "label": "person"}, {"start": 3, "end": 6, "label": "person"}]}', {"format": "jsonl"}, r"spans: 0 to 5 and 3 to 6 overlap"),
+    ("questions", "a.jsonl", '{"question": "Who?", "context": "Mara", "answers": [{"text": "Mara", "start": 1}]}', {"format": "jsonl"}, r"answers: 'Mara' is not what stands in the context at 1"),
+    ("relations", "a.json", '[{"tokens": ["a"], "entities": [], "relations": [{"head": 0, "tail": 1, "type": "makes"}]}]', {"format": "spert"}, r"relation: makes points at '0'"),
+    ("dialogue", "a.jsonl", '{"turns": [{"role": "user", "text": "a"}, {"role": "user", "text": "b"}]}', {"format": "jsonl"}, r"turns: the last turn is not the assistant's"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "file", "content", "data", "message"), BAD)
+def test_bad_input_is_told_by_file_row_and_field(
+    run: Prepare, name: str, file: str, content: str | bytes, data: dict[str, Any], message: str
+) -> None:
+    labels = SENTIMENT if name == "sentiment" else {}
+    with pytest.raises(UserError, match=message):
+        run(name, {file: content}, **{**labels, **data})
+
+
+def test_a_missing_file_is_named(run: Prepare) -> None:
+    with pytest.raises(UserError, match=r"nothing\.csv: no such file"):
+        run("sentiment", {"a.csv": "text,label\ngood,1\n"}, format="csv", train="nothing.csv")
+
+
+def test_bad_rows_can_be_skipped_counted_and_kept_with_the_reason(run: Prepare, tmp_path: Path) -> None:
+    content = "text,label\n" + "".join(f"{t},{n}\n" for t, n in ROWS if "," not in t)
+    found = run("sentiment", {"a.csv": content + "odd,3\n"}, format="csv", on_bad_row="skip", **SENTIMENT)
+    assert len(_all(found)) == 15
+    (skipped,) = read_jsonl(tmp_path / "out" / "skipped.jsonl")
+    assert skipped["place"].endswith("a.csv:17")
+    assert skipped["problem"].startswith("label: '3'")
+
+
+def test_a_cut_is_stratified_seeded_and_keeps_copies_of_a_text_on_one_side(run: Prepare) -> None:
+    rows = [{"text": f"text {i // 2}", "label": "positive" if i % 8 < 2 else "negative"} for i in range(400)]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    one, other = (run("sentiment", {"a.jsonl": content}, format="jsonl") for _ in range(2))
+    assert one == other
+    sides = [{e["text"] for e in one[split]} for split in ("train", "dev", "test")]
+    assert not sides[0] & sides[1]
+    assert not sides[0] & sides[2]
+    assert not sides[1] & sides[2]
+    for split in ("dev", "test"):
+        share = sum(e["label"] == "positive" for e in one[split]) / len(one[split])
+        assert 36 <= len(one[split]) <= 44
+        assert 0.2 < share < 0.3
+
+
+def test_a_limit_draws_training_examples_by_seed(run: Prepare) -> None:
+    content = "".join(json.dumps({"text": f"text {i}", "label": "positive"}) + "\n" for i in range(100))
+    found = run("sentiment", {"a.jsonl": content}, format="jsonl", limit=7)
+    assert len(found["train"]) == 7
+    assert len(found["test"]) == 10
