@@ -1,0 +1,73 @@
+"""Intervals, comparisons and analysis on cases whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from textmill.evaluation.analysis import calibration, slices
+from textmill.evaluation.metrics import bootstrap, mcnemar, paired_bootstrap
+from textmill.tasks import scores
+
+
+def test_the_interval_of_a_share_is_that_of_the_normal_law() -> None:
+    right = np.r_[np.ones(600), np.zeros(400)]
+    low, high = bootstrap(scores.means({"accuracy": right.tolist()}), seed=1)["accuracy"]
+    half = norm.ppf(0.975) * np.sqrt(0.6 * 0.4 / 1000)
+    assert (low, high) == pytest.approx((0.6 - half, 0.6 + half), abs=0.004)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
+    measured = scores.means({"x": list(np.random.default_rng(0).random(50))})
+    assert bootstrap(measured, 1) == bootstrap(measured, 1)
+    assert bootstrap(measured, 1) != bootstrap(measured, 2)
+
+
+def test_intervals_of_a_large_set_are_drawn_in_parts_that_fit_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = scores.means({"x": list(np.random.default_rng(0).random(40))})
+    whole = bootstrap(measured, 1)
+    monkeypatch.setattr("textmill.evaluation.metrics._CHUNK", 40 * 7)
+    assert bootstrap(measured, 1) == whole
+
+
+def test_a_difference_on_the_same_examples_is_surer_than_the_intervals_apart() -> None:
+    draw = np.random.default_rng(3)
+    hard = draw.random(500)  # an example is hard for both systems alike
+    ours = scores.means({"x": list(hard + 0.02 + draw.normal(0, 0.02, 500))})
+    theirs = scores.means({"x": list(hard)})
+    found = paired_bootstrap(ours, theirs, "x", seed=1)
+    assert found["low"] > 0
+    assert found["p"] <= 0.01
+    assert bootstrap(ours, 1)["x"][0] < bootstrap(theirs, 1)["x"][1]
+    assert paired_bootstrap(ours, ours, "x", seed=1)["p"] == 1.0
+    back = paired_bootstrap(theirs, ours, "x", seed=1)
+    assert back["difference"] == pytest.approx(-found["difference"])
+
+
+def test_mcnemar_counts_only_where_the_systems_differ() -> None:
+    ours = np.r_[np.ones(90, bool), np.ones(10, bool), np.zeros(0, bool)]
+    theirs = np.r_[np.ones(90, bool), np.zeros(10, bool)]
+    assert mcnemar(ours, theirs) == {"only_first": 10, "only_second": 0, "p": pytest.approx(2 * 0.5**10)}
+    assert mcnemar(ours, ours)["p"] == 1.0
+
+
+def test_calibration_is_the_gap_between_what_is_said_and_what_is_right() -> None:
+    certainty = np.r_[np.full(100, 0.95), np.full(100, 0.55)]
+    right = np.r_[np.ones(95), np.zeros(5), np.ones(35), np.zeros(65)].astype(bool)
+    found = calibration(certainty, right)
+    assert found["expected_calibration_error"] == pytest.approx(0.5 * 0.0 + 0.5 * 0.2)
+    assert [row["examples"] for row in found["bins"]] == [100, 100]
+
+
+def test_slices_name_where_the_score_drops_most_first() -> None:
+    examples = [
+        {"text": "x" * (10 + i), "language": "en" if i < 60 else "zh", "label": "a"} for i in range(120)
+    ]
+    right = [1.0 if e["language"] == "en" else 0.0 for e in examples]
+    found = slices(examples, scores.means({"accuracy": right}), "accuracy")
+    assert found[0]["accuracy"] == 0
+    assert {row["slice"] for row in found} >= {"language: en", "language: zh"}
+    assert all("label" not in row["slice"] for row in found)  # a slice of everything says nothing
