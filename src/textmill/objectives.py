@@ -172,7 +172,8 @@ class SpanCorruption(Objective):
             raise UserError(
                 f"params.yaml: objective: windows of {max_length} tokens with probability {spec.probability} "
                 f"and mean_span {spec.mean_span} have {self.spans} spans, and there are {len(SENTINELS)} "
-                f"sentinels; mean_span must be at least {self.noise / len(SENTINELS):.1f}, or max_length smaller"
+                f"sentinels; mean_span must be {self.noise / len(SENTINELS):.1f} or more"
+                " or max_length smaller"
             )
         self.sentinels = np.array(
             [

@@ -1,0 +1,1 @@
+"""Training: data, optimisers and schedules, one Lightning module, one trainer factory."""

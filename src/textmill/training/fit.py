@@ -1,0 +1,225 @@
+"""``fit``: one way to train, for pretraining and for fine-tuning."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+
+from textmill import params
+from textmill.errors import UserError
+from textmill.records import read_json
+from textmill.training import optimizers
+from textmill.training.data import Batches, PackedBatches, Stream
+from textmill.training.module import BEST, CHECKPOINT, RESULT, Module, Plan, quiet
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+    from transformers import PreTrainedModel
+
+
+def fit(
+    model: PreTrainedModel,
+    *,
+    train: Batches,
+    validation: Batches,
+    training: params.Training,
+    trainer: params.Trainer,
+    seed: int,
+    logger: Logger | None,
+    folder: Path,
+    score: Callable[[PreTrainedModel], dict[str, float]] | None = None,
+    best: str | None = None,
+) -> dict[str, float]:
+    """Train ``model`` in place on ``train``, and score it ``training.validations`` times on ``validation``.
+
+    ``score`` gives further metrics of the model at each validation, logged as ``dev_<name>``; ``best`` names
+    the metric (one of them, or ``validation_loss``) whose best weights are kept instead of the last. A run
+    that was interrupted goes on from the last checkpoint in ``folder``, to the same bits, if its parameters
+    and data are the same; ``folder`` is empty of checkpoints at the end.
+
+    Returns ``train_loss`` (of the last interval), ``validation_loss`` (nats a label, exact over the split),
+    the last scores, ``steps``, ``tokens``, ``tokens_per_second`` and ``training_seconds``. Raises UserError
+    where the loss is no number or diverges, naming the step and the documents of the batch.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if trainer.threads:
+        torch.set_num_threads(trainer.threads)
+    if training.early_stopping and best is None:
+        best = "validation_loss"
+    model.train()
+    optimizers.freeze(model, training.frozen_layers)
+    adapted: Any = _with_lora(model, training.lora) if training.lora else None
+    if training.checkpoint_activations:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    plan = Plan(
+        training=training,
+        train=Stream(train, endless=True),
+        validation=Stream(validation, endless=False),
+        total=total_steps(training.budget, train, training.accumulate, _world(trainer)),
+        folder=folder,
+        fingerprint=fingerprint(model, train, training, trainer, seed),
+        seed=seed,
+        bytes_per_token=train.bytes_per_token if isinstance(train, PackedBatches) else None,
+        validation_bytes_per_token=(
+            validation.bytes_per_token if isinstance(validation, PackedBatches) else None
+        ),
+        fixed_shape=isinstance(train, PackedBatches),
+        score=score,
+        best=best,
+        peak=peak_flops(trainer) if logger is not None else None,
+    )
+    checkpoint = _resumable(folder, plan.fingerprint)
+    if checkpoint is None:
+        (folder / BEST).unlink(missing_ok=True)
+    else:
+        plan.train.start = checkpoint * training.accumulate
+    (folder / RESULT).unlink(missing_ok=True)
+    try:
+        with quiet(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            lightning = make_trainer(trainer, plan, logger)
+            lightning.fit(
+                Module(model, plan),
+                train_dataloaders=plan.train,
+                val_dataloaders=plan.validation,
+                ckpt_path=str(folder / CHECKPOINT) if checkpoint is not None else None,
+                weights_only=True,
+            )
+    except SystemExit:
+        # Lightning ends the process at Ctrl-C; who called may have to close a record first.
+        raise KeyboardInterrupt from None
+    if not lightning.is_global_zero:
+        raise SystemExit(0)  # a process that another started for a share of the work
+    if adapted is not None:
+        adapted.merge_and_unload()
+    if training.checkpoint_activations:
+        model.gradient_checkpointing_disable()
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    model.to("cpu").eval()
+    result: dict[str, float] = read_json(folder / RESULT)
+    for name in (CHECKPOINT, BEST, RESULT):
+        (folder / name).unlink(missing_ok=True)
+    return result
+
+
+def make_trainer(trainer: params.Trainer, plan: Plan, logger: Logger | None) -> pl.Trainer:
+    """Lightning's Trainer, without whatever it would do in every step beside training."""
+    training = plan.training
+    if plan.total is None:
+        assert training.budget.minutes is not None
+        interval: Any = timedelta(minutes=training.budget.minutes / training.validations)
+    else:
+        interval = math.ceil(plan.total / training.validations) * training.accumulate
+    if trainer.deterministic:
+        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and hides nothing here
+    return pl.Trainer(
+        accelerator=trainer.accelerator,
+        devices=trainer.devices,
+        num_nodes=trainer.num_nodes,
+        strategy=trainer.strategy,
+        precision=trainer.precision,
+        deterministic=trainer.deterministic,
+        accumulate_grad_batches=training.accumulate,
+        max_epochs=1,
+        val_check_interval=interval,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        logger=logger if logger is not None else False,
+        log_every_n_steps=10**9,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=plan.folder,
+    )
+
+
+def total_steps(budget: params.Budget, train: Batches, accumulate: int, world: int = 1) -> int | None:
+    """The optimiser steps of a budget; None where it is in minutes."""
+    if budget.minutes is not None:
+        return None
+    if budget.steps is not None:
+        return budget.steps
+    if budget.tokens is not None:
+        return max(math.ceil(budget.tokens / (train.tokens_per_batch * accumulate * world)), 1)
+    assert budget.epochs is not None
+    return max(round(budget.epochs * len(train) / (accumulate * world)), 1)
+
+
+def _world(trainer: params.Trainer) -> int:
+    devices = trainer.devices
+    if devices == "auto":
+        devices = max(torch.cuda.device_count(), 1) if trainer.accelerator in ("auto", "gpu", "cuda") else 1
+    return int(devices) * trainer.num_nodes
+
+
+def fingerprint(
+    model: PreTrainedModel, train: Batches, training: params.Training, trainer: params.Trainer, seed: int
+) -> str:
+    """What a checkpoint must share with a run to be gone on from: the parameters, the data and the start."""
+    start = hashlib.blake2b(digest_size=16)
+    for name, parameter in model.named_parameters():
+        start.update(f"{name}{tuple(parameter.shape)}".encode())
+        start.update(parameter.detach().flatten()[:64].float().cpu().numpy().tobytes())
+    parts = [training.model_dump(), trainer.model_dump(), seed, train.fingerprint(), start.hexdigest()]
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _resumable(folder: Path, wanted: str) -> int | None:
+    """The step of the checkpoint in ``folder`` if it belongs to this run; one that does not is removed."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if state.get("textmill", {}).get("fingerprint") == wanted:
+        return int(state["global_step"])
+    path.unlink()
+    return None
+
+
+def _with_lora(model: PreTrainedModel, spec: params.Lora) -> Any:
+    """Low-rank matrices beside every linear layer (Hu et al. 2021), in place; new heads train whole."""
+    from peft import LoraConfig, get_peft_model
+
+    heads = [
+        name
+        for name, child in model.named_children()
+        if name != model.base_model_prefix and name != "lm_head" and any(True for _ in child.parameters())
+    ]
+    body = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and optimizers.BLOCK.match(f"{name}.")
+    ]
+    if not body:
+        raise UserError("lora: the model has no linear layers in numbered blocks to adapt")
+    config = LoraConfig(
+        r=spec.rank, lora_alpha=spec.alpha, target_modules=body, modules_to_save=heads or None
+    )
+    return get_peft_model(model, config)
+
+
+def peak_flops(trainer: params.Trainer) -> float:
+    """FLOP/s of a large matrix product on this machine in the precision of the run; takes some 50 ms."""
+    cuda = torch.cuda.is_available() and trainer.accelerator in ("auto", "gpu", "cuda")
+    device, size = ("cuda", 8192) if cuda else ("cpu", 1024)
+    dtype = {"32-true": torch.float32, "16-mixed": torch.float16}.get(trainer.precision, torch.bfloat16)
+    a = torch.ones(size, size, device=device, dtype=dtype)
+    best = math.inf
+    for _ in range(4):
+        start = time.perf_counter()
+        a @ a
+        if cuda:
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 / best

@@ -1,0 +1,95 @@
+"""Pretraining: a language model from packed ids."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textmill import models, params, tokenizer
+from textmill.errors import UserError
+from textmill.objectives import objective
+from textmill.training.data import PackedBatches
+from textmill.training.fit import fit
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+HEADS = {"masked": "masked_lm", "causal": "causal_lm", "denoising": "seq2seq_lm"}
+
+
+def pretrain(
+    params: params.Params,
+    name: str,
+    tokenizer_folder: Path,
+    tokens: Path,
+    output: Path,
+    *,
+    logger: Logger | None,
+    folder: Path,
+) -> dict[str, float]:
+    """Train ``params.pretrain[name]`` on the packed ids; save model and tokenizer to ``output``.
+
+    Returns what ``fit`` returns, and ``parameters``, ``perplexity`` (e to the validation loss) and
+    ``bits_per_byte`` (the validation loss in bits over the mean bytes of text a token stands for, which
+    compares across tokenizers; of masked and denoising models, for the tokens that they are asked for).
+    """
+    import transformers
+
+    spec = params.pretrain[name]
+    encoder = tokenizer.load(tokenizer_folder)
+    goal = objective(spec.objective, encoder, spec.training.max_length)
+    train = PackedBatches(tokens, "train", goal, spec.training, params.seed)
+    validation = PackedBatches(tokens, "validation", goal, spec.training, params.seed, shuffle=False)
+    if train.about["vocabulary"] != len(encoder):
+        raise UserError(
+            f"{tokens}: packed with a vocabulary of {train.about['vocabulary']}, and the tokenizer has "
+            f"{len(encoder)}; run the stage tokenize again"
+        )
+    model = start(spec, encoder, params.seed)
+    metrics = fit(
+        model,
+        train=train,
+        validation=validation,
+        training=spec.training,
+        trainer=params.trainer,
+        seed=params.seed,
+        logger=logger,
+        folder=folder,
+    )
+    transformers.utils.logging.disable_progress_bar()  # of writing one small file
+    model.save_pretrained(output)
+    encoder.save_pretrained(output)
+    loss = metrics["validation_loss"]
+    return {
+        **metrics,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "perplexity": math.exp(min(loss, 700)),
+        "bits_per_byte": loss / math.log(2) / validation.bytes_per_token,
+    }
+
+
+def start(spec: params.Model, encoder: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
+    """The model to train: fresh weights drawn from ``seed``, or those of the checkpoint ``spec.init``."""
+    import torch
+    import transformers
+
+    import textmill  # noqa: F401  registers the architectures
+
+    head = HEADS[spec.objective.name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if spec.init is None:
+            return models.build(spec.kind, head, models.config(spec.kind, spec.architecture, encoder))
+        try:
+            auto = getattr(transformers, models.HEADS[head])
+            model = auto.from_pretrained(spec.init, dtype=torch.float32, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"params.yaml: pretrain.init: {spec.init!r} gives no {spec.kind}: {reason}"
+            ) from None
+        if len(encoder) > model.get_input_embeddings().num_embeddings:
+            model.resize_token_embeddings(len(encoder))
+        return model
