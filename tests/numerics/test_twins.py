@@ -131,7 +131,7 @@ def batches(kind: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
     left = right.flip(1)
     positions = (left.cumsum(1) - 1).clamp(min=0)
     if kind == "seq2seq":
-        # Ignored labels stand at the end: BART's embedding of padding takes no gradient, and needs none there.
+        # Ignored labels stand at the end: the embedding of padding takes no gradient in BART.
         targets = torch.randint(4, VOCABULARY, (3, 7), generator=generator)
         targets[1, 5:] = -100
         yield "no padding", {"input_ids": ids, "labels": targets}
