@@ -10,7 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from textmill.errors import UserError
 from textmill.params import Params
+from textmill.records import read_json
 
 
 def state(root: Path, params: Params | None) -> str:
@@ -110,3 +112,47 @@ def hash_tags(stage: dict[str, Any]) -> dict[str, str]:
         tag: json.dumps({entry["path"]: entry["md5"] for entry in entries}, sort_keys=True)
         for tag, entries in sides.items()
     }
+
+
+def trace(root: Path, model: str) -> str:
+    """From a model back through the stages that made it, as ``dvc.lock`` and ``runs/`` have it.
+
+    Each line: the stage, its command, its MLflow run, and the files it depended on with their hashes;
+    what no stage made (code and sources) ends the walk. Raises UserError where no stage made the model.
+    """
+    stages = locked_stages(root)
+    made_by = {out["path"]: label for label, stage in stages.items() for out in stage.get("outs", ())}
+    starts = [path for path in (f"models/finetuned/{model}", f"models/pretrained/{model}") if path in made_by]
+    if not starts:
+        known = sorted(path.rsplit("/", 1)[-1] for path in made_by if path.startswith("models/"))
+        raise UserError(f"no stage has made a model {model!r}; known: {', '.join(known) or 'none yet'}")
+    lines: list[str] = []
+    waiting, seen = [made_by[starts[0]]], set()
+    while waiting:
+        label = waiting.pop(0)
+        if label in seen:
+            continue
+        seen.add(label)
+        stage = stages[label]
+        record = root / "runs" / f"{label.replace('@', '/')}.json"
+        run = read_json(record)["run_id"] if record.exists() else "unknown"
+        lines.append(f"{label}  run {run}")
+        for dep in stage.get("deps", ()):
+            makers = _makers(dep["path"], made_by)
+            origin = f"made by {', '.join(makers)}" if makers else "not made by a stage"
+            lines.append(f"    {dep['path']}  {dep['md5']}  {origin}")
+            waiting += makers
+        for file, values in stage.get("params", {}).items():
+            lines += [f"    {file}: {key}" for key in values]
+    return "\n".join(lines)
+
+
+def _makers(path: str, made_by: dict[str, str]) -> list[str]:
+    """The stages whose outputs are ``path``, hold it, or lie in it."""
+    return sorted(
+        {
+            label
+            for out, label in made_by.items()
+            if out == path or path.startswith(out + "/") or out.startswith(path + "/")
+        }
+    )

@@ -1,0 +1,36 @@
+"""The results in a few lines for the terminal: the page and the MLflow UI have the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textmill.params import Params
+from textmill.records import read_json
+
+
+def table(params: Params, root: Path) -> str:
+    """A line a task with score, interval and best baseline, a line a model, and what to open next.
+
+    Raises UserError where a stage has not run yet.
+    """
+    lines = [f"{'model':<12} {'objective':<11} {'bits per byte':>13} {'parameters':>11}"]
+    for name, model in params.pretrain.items():
+        found = read_json(root / "metrics" / "pretrain" / f"{name}.json")
+        bits, size = found["bits_per_byte"], found["parameters"] / 1e6
+        lines.append(f"{name:<12} {model.objective.name:<11} {bits:>13.3f} {size:>9.2f} M")
+    lines.append(f"\n{'task':<12} {'metric':<11} {'score':>7}  {'95% interval':<17} best baseline")
+    for name in params.tasks:
+        scores = read_json(root / "data" / "predictions" / name / "scores.json")
+        metric = scores["headline"]
+        low, high = scores["intervals"][metric]
+        best = scores["best_baseline"]["name"]
+        rival = scores["baselines"][best]["metrics"][metric]
+        interval = f"[{low:.3f}, {high:.3f}]"
+        lines.append(
+            f"{name:<12} {metric:<11} {scores['metrics'][metric]:>7.3f}  {interval:<17} {rival:.3f} ({best})"
+        )
+    lines.append(
+        "\nThe page: reports/index.html    The runs: make ui, then http://127.0.0.1:5000"
+        "\nWhat changed since the last commit: make diff    One's own text and labels: README.md"
+    )
+    return "\n".join(lines)
