@@ -131,6 +131,7 @@ class Text(Block):
     mend_mojibake: bool
     boilerplate_documents: Count  # a line that this many documents of a source share is boilerplate
     max_bytes: Count  # a line, row or file that is larger is bad input
+    measure_surprise: bool  # for the quality rule bigram_surprise
 
 
 class Language(Block):
@@ -258,6 +259,12 @@ class Corpus(Block):
     privacy: tuple[PERSONAL_DATA, ...]
     decontamination: Decontamination
     split: Split
+
+    @model_validator(mode="after")
+    def _measured(self) -> Corpus:
+        if "bigram_surprise" in self.quality and not self.text.measure_surprise:
+            raise ValueError("the quality rule bigram_surprise needs text.measure_surprise: true")
+        return self
 
     @field_validator("quality")
     @classmethod

@@ -55,7 +55,9 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
         (pl.read_parquet(path, columns=["source", "text"]) for path in read),
         params.corpus.text.boilerplate_documents,
     )
-    pairs = Surprise(pl.read_parquet(path, columns=["text"])["text"].to_list() for path in read)
+    pairs = None
+    if params.corpus.text.measure_surprise:
+        pairs = Surprise(pl.read_parquet(path, columns=["text"])["text"].to_list() for path in read)
     totals: dict[str, float | int] = {"documents": 0, "characters": 0, "bytes": 0, "boilerplate_lines": 0}
     for number, path in enumerate(read):
         name = f"documents-{number:05d}.parquet"
@@ -76,11 +78,13 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     return {**totals, "shards": len(read), "skipped": len(skipped)}
 
 
-def describe(documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise) -> pl.DataFrame:
+def describe(documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise | None) -> pl.DataFrame:
     """A shard with its boilerplate lines cut, its languages and figures: a pure function of a table."""
     documents = boilerplate.cut(documents, common)
     texts = documents["text"].to_list()
-    figures = measure(texts).with_columns(bigram_surprise=pl.Series(pairs.bits(texts)))
+    figures = measure(texts)
+    if pairs is not None:
+        figures = figures.with_columns(bigram_surprise=pl.Series(pairs.bits(texts)))
     language = identify(texts)
     return pl.concat([documents, language, figures], how="horizontal")
 
@@ -156,7 +160,7 @@ def _fingerprint(params: Params) -> str:
 
 
 def shards(documents: Path) -> list[Path]:
-    """The shards of one ingested folder or of a folder of them, in order; raises UserError where there is none."""
+    """The shards of an ingested folder, or of a folder of such, in order; UserError where there is none."""
     found = sorted(documents.glob("documents-*.parquet")) or sorted(
         documents.glob("[!.]*/documents-*.parquet")
     )

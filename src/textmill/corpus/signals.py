@@ -40,7 +40,7 @@ COMMON_HAN = (
     "能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长知民样现分将外但身些与高意"
     "進說國來這個們為時會過學對後開無經頭從動兩長樣現將與其者曰乃若何故此必使至則夫皆王言吾君臣诸侯谓焉矣哉"
 )
-TERMINAL = ".!?\"'”’。！？…」』"  # what a C4 or FineWeb line may end with, and its Chinese counterparts
+TERMINAL = ".!?。！？؟۔।॥።။៕"  # marks that end a sentence
 BULLETS = "•-*●‣◦–"
 _SHORT_LINE = 30
 
@@ -304,13 +304,13 @@ def _repetition(codes: Codes) -> dict[str, Numbers]:
         keys = grams ^ salt[places]
         widths = sums[places + size] - sums[places]
         if size <= 4:
-            first = places if size == 2 else None
             top = _top(keys, widths + size - 1, text[places], codes.texts)
-            if first is not None:
-                lone = np.zeros(codes.texts, np.int64)
-                heads = np.flatnonzero(np.diff(text[places], prepend=-1) != 0)
-                lone[text[places][heads]] = (widths + size - 1)[heads]
-                top = np.maximum(top, lone)
+            # Where no n-gram repeats, each is as frequent as the first.
+            head = tokens.first[:-1]
+            long = tokens.counts >= size
+            lone = np.zeros(codes.texts, np.int64)
+            lone[long] = sums[head[long] + size] - sums[head[long]] + size - 1
+            top = np.where(top > 0, top, lone)
             columns[f"gopher_top_{size}gram"] = share(top, codes.lengths)
             if size == 4:
                 columns["unspaced_top_4gram"] = columns["gopher_top_4gram"]

@@ -43,12 +43,12 @@ class Surprise:
 
 def _once(codes: Codes) -> tuple[Ints, Ints, Ints]:
     """The different pairs of each text: its place in the table, that of its first character, the text."""
-    text = np.repeat(np.arange(codes.texts), codes.lengths + 1)[:-1]
+    text = np.repeat(np.arange(codes.texts, dtype=np.uint64), codes.lengths + 1)
     first, second = codes.points[:-1].astype(np.uint64), codes.points[1:].astype(np.uint64)
-    inside = text == np.repeat(np.arange(codes.texts), codes.lengths + 1)[1:]
-    keys: Hashes = mix((first << np.uint64(21)) | second)
-    place = (keys & np.uint64(_PAIRS - 1)).astype(np.int64)
-    marked = np.unique((text[inside].astype(np.int64) << 20) | place[inside], return_index=True)[1]
-    chosen = np.flatnonzero(inside)[marked]
-    start = (mix(first[chosen]) & np.uint64(_FIRSTS - 1)).astype(np.int64)
-    return place[chosen], start, text[chosen]
+    place = mix((first << np.uint64(21)) | second) & np.uint64(_PAIRS - 1)
+    start = mix(first) & np.uint64(_FIRSTS - 1)
+    keys: Hashes = (text[:-1] << np.uint64(36)) | (start << np.uint64(20)) | place
+    keys = np.sort(keys[text[:-1] == text[1:]])
+    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
+    found = keys.astype(np.int64)
+    return found & (_PAIRS - 1), (found >> 20) & (_FIRSTS - 1), found >> 36

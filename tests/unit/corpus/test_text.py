@@ -72,3 +72,12 @@ def test_screen_agrees_with_ftfy():
     ]
     same = [mend(text) == "\n".join(fix_encoding(line) for line in text.split("\n")) for text in samples]
     assert all(same)
+
+
+def test_ascii_is_cleaned_as_other_text_is():
+    import random
+
+    draw = random.Random(4)
+    for _ in range(500):
+        text = "".join(draw.choices("ab \t\n\r\x0b\x0c\x1c\x1f\x00\x7f .", k=40))
+        assert clean(text + "é", mend_mojibake=True) == clean(text + "e", mend_mojibake=True)[:-1] + "é"
