@@ -24,10 +24,11 @@ Result = dict[str, Any]
 class Report:
     """Results of a set of checks, each with its figure, bounds and offenders.
 
-    ``results`` are in the order of the definitions: level, name, table, passed, figure (the value farthest
-    outside its bounds, or nearest to them), row (which has it), min, max, mostly, unit, rows, unexpected
-    (rows outside), severity, why, offenders (ids) and command. ``errors`` are the checks that could not be
-    run: level, name, error. ``profile`` is the corpus's own, to be kept as the reference for the next one's drift.
+    ``results`` are in the order of the tables: level, name, table, passed, figure (the value farthest outside
+    its bounds, or nearest to them), row (which has it), min, max, mostly, unit, rows, unexpected (rows
+    outside), severity, why, offenders (ids) and command. ``errors`` are the checks that could not be run:
+    level, name, table, severity, error. ``profile`` is the corpus's own, to be kept as the reference for
+    the next one's drift.
     """
 
     def __init__(
