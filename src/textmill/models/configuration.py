@@ -170,6 +170,8 @@ def from_architecture(
         "final_norm": architecture.norm_first,
         # A post-norm stack has no norm of its own before the first layer.
         "embedding_norm": not architecture.norm_first,
+        # A post-norm encoder is BERT, with BERT's head, and can be exported as one.
+        "head_transform": kind == "encoder" and not architecture.norm_first,
         "activation": architecture.activation,
         "bias": architecture.bias,
         "qk_norm": architecture.qk_norm,

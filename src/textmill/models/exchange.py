@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 import transformers
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from textmill.errors import UserError
@@ -136,7 +137,7 @@ def _write_bert(config: TransformerConfig) -> dict[str, Any]:
         "num_attention_heads": config.num_attention_heads,
         "intermediate_size": config.intermediate_size,
         "max_position_embeddings": config.max_position_embeddings,
-        "type_vocab_size": config.type_vocab_size,
+        "type_vocab_size": max(config.type_vocab_size, 1),
         "tie_word_embeddings": config.tie_word_embeddings,
         "layer_norm_eps": config.norm_eps,
         "hidden_act": _stock_activation(config),
@@ -158,10 +159,10 @@ def _needs_bert(config: TransformerConfig) -> dict[str, Any]:
         "norm_first": False,
         "final_norm": False,
         "activation": ("gelu", "gelu_tanh", "relu"),
-        "bias": True,
+        "bias": (True, False),
         "qk_norm": False,
         "num_key_value_heads": config.num_attention_heads,
-        "head_bias": True,
+        "head_bias": (True, False),
         "head_transform": True,
     }
 
@@ -172,8 +173,7 @@ def _rows_bert(
     yield Row("model.embed_tokens.weight", (f"{prefix}.embeddings.word_embeddings.weight",))
     ours, theirs = "model.encoder.embeddings", f"{prefix}.embeddings"
     yield Row(f"{ours}.positions.weight", (f"{theirs}.position_embeddings.weight",))
-    if config.type_vocab_size:
-        yield Row(f"{ours}.token_types.weight", (f"{theirs}.token_type_embeddings.weight",))
+    yield Row(f"{ours}.token_types.weight", (f"{theirs}.token_type_embeddings.weight",))
     yield from _pairs(f"{ours}.norm", f"{theirs}.LayerNorm")
     for i in range(config.num_hidden_layers):
         ours, theirs = f"model.encoder.stack.layers.{i}", f"{prefix}.encoder.layer.{i}"
@@ -260,7 +260,7 @@ def _needs_gpt2(config: TransformerConfig) -> dict[str, Any]:
         "norm_first": True,
         "final_norm": True,
         "activation": ("gelu", "gelu_tanh", "relu"),
-        "bias": True,
+        "bias": (True, False),
         "qk_norm": False,
         "num_key_value_heads": config.num_attention_heads,
         "head_bias": False,
@@ -435,7 +435,7 @@ def _write_bart(config: TransformerConfig) -> dict[str, Any]:
 def _needs_bart(config: TransformerConfig) -> dict[str, Any]:
     return {
         "positions": "learned",
-        "position_offset": 2,
+        "position_offset": (0, 2),
         "embedding_norm": True,
         "embedding_scale": (1.0, float(config.hidden_size) ** 0.5),
         "type_vocab_size": 0,
@@ -444,10 +444,10 @@ def _needs_bart(config: TransformerConfig) -> dict[str, Any]:
         "norm_first": False,
         "final_norm": False,
         "activation": ("gelu", "gelu_tanh", "relu"),
-        "bias": True,
+        "bias": (True, False),
         "qk_norm": False,
         "num_key_value_heads": config.num_attention_heads,
-        "head_bias": True,
+        "head_bias": (True, False),
     }
 
 
@@ -563,7 +563,14 @@ def to_stock(model: PreTrainedModel, target: str | None = None) -> PreTrainedMod
     ours, shapes = model.state_dict(), theirs.state_dict()
     state: State = {}
     for row in family.rows(config):
+        if row.ours not in ours:
+            # A bias or an embedding that we do not have is one of zeros.
+            state |= {part: torch.zeros_like(shapes[part]) for part in row.theirs}
+            continue
         whole = ours[row.ours].T if row.transposed else ours[row.ours]
+        if row.ours.endswith("embeddings.positions.weight"):
+            # Rows that BART's table starts with and never uses.
+            whole = F.pad(whole, (0, 0, shapes[row.theirs[0]].shape[0] - whole.shape[0], 0))
         rows = [shapes[part].shape[0] for part in row.theirs]
         pieces = [whole.reshape(shapes[row.theirs[0]].shape)] if len(rows) == 1 else whole.split(rows)
         for part, piece in zip(row.theirs, pieces, strict=True):

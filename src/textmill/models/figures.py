@@ -26,7 +26,7 @@ def attention_figure(folder: Path, text: str, layer: int = 0) -> Figure:
     with torch.no_grad():
         weights = model(input_ids=ids, output_attentions=True).attentions[layer][0]
     # weights: (heads, length, length)
-    names = [tokenizer.decode([token]) for token in ids[0].tolist()]
+    names = [str(tokenizer.decode([token])) for token in ids[0].tolist()]
     columns = math.ceil(math.sqrt(len(weights)))
     rows = math.ceil(len(weights) / columns)
     figure = Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")

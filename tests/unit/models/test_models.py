@@ -16,7 +16,7 @@ from textmill.models import build, config
 from textmill.models.auto import MODELS, model_class
 from textmill.models.configuration import CONFIGS, DecoderConfig, EncoderConfig
 from textmill.models.exchange import export_checkpoint, import_checkpoint
-from textmill.params import Architecture, Kind, load
+from textmill.params import Architecture, Kind
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,27 @@ def tokenizer() -> transformers.PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="module")
 def architecture() -> Architecture:
-    changes = {"layers": 2, "width": 32, "heads": 4, "key_value_heads": 2, "feed_forward": 48}
-    return load().pretrain["encoder"].architecture.model_copy(update=changes)
+    return Architecture(
+        layers=2,
+        width=32,
+        heads=4,
+        key_value_heads=2,
+        feed_forward=48,
+        max_positions=32,
+        positions="rotary",
+        norm="rms",
+        norm_first=True,
+        activation="relu2",
+        attention="plain",
+        bias=False,
+        qk_norm=False,
+        dropout=0.1,
+        attention_dropout=0.0,
+        tie_embeddings=True,
+        pooling="first",
+        init_std=0.02,
+        residual_init="scaled",
+    )
 
 
 def test_an_unknown_key_is_an_error_that_names_the_nearest() -> None:
@@ -238,18 +257,22 @@ POST_NORM = BIASED | {"norm_first": False, "final_norm": False, "embedding_norm"
 LLAMA = {"activation": "swiglu", "num_key_value_heads": 2}
 BERT = POST_NORM | {"head_transform": True, "type_vocab_size": 2}
 BART = POST_NORM | {"position_offset": 2, "decoder_start_token_id": 2}
+LESS = {"bias": False, "head_bias": False}
 EXPORTS = [
     ("decoder", "causal_lm", None, "AutoModelForCausalLM", LLAMA),
     ("decoder", "causal_lm", "gpt2", "AutoModelForCausalLM", BIASED),
     ("encoder", "masked_lm", None, "AutoModelForMaskedLM", BERT),
     ("seq2seq", "seq2seq_lm", None, "AutoModelForSeq2SeqLM", BART),
+    ("decoder", "causal_lm", "gpt2", "AutoModelForCausalLM", BIASED | LESS),
+    ("encoder", "masked_lm", None, "AutoModelForMaskedLM", BERT | LESS | {"type_vocab_size": 0}),
+    ("seq2seq", "seq2seq_lm", None, "AutoModelForSeq2SeqLM", BART | LESS | {"position_offset": 0}),
 ]
 
 
 Exported = tuple[Path, Kind, transformers.PreTrainedModel, dict[str, torch.Tensor], torch.Tensor, str]
 
 
-@pytest.fixture(params=EXPORTS, ids=["llama", "gpt2", "bert", "bart"])
+@pytest.fixture(params=EXPORTS, ids=["llama", "gpt2", "bert", "bart", "gpt2-less", "bert-less", "bart-less"])
 def exported(
     request: pytest.FixtureRequest, tmp_path: Path, tokenizer: transformers.PreTrainedTokenizerFast
 ) -> Exported:
