@@ -1,0 +1,71 @@
+"""Two models on the same test set: is the difference more than chance?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textmill.errors import UserError
+from textmill.evaluation.analysis import correct
+from textmill.evaluation.metrics import mcnemar, paired_bootstrap
+from textmill.params import Task
+from textmill.records import read_examples, read_jsonl
+from textmill.tasks import FAMILIES
+
+SURE = 0.05
+
+
+def compare(task: Task, data: Path, first: Path, second: Path, seed: int) -> dict[str, Any]:
+    """Compare the predictions in two folders that ``evaluate`` wrote, on the headline metric.
+
+    Returns the two values, the paired bootstrap's difference (first minus second), interval and p, McNemar's
+    test where an answer is right or wrong, and ``words``. Raises UserError where the folders hold
+    predictions for other examples than ``data``.
+    """
+    family: Any = FAMILIES[task.family](task, None)  # type: ignore[arg-type]  # scoring needs no tokenizer
+    examples = read_examples(data, "test")
+    systems = []
+    for folder in (first, second):
+        rows = {row["id"]: row for row in read_jsonl(folder / "predictions.jsonl")}
+        missing = [example["id"] for example in examples if example["id"] not in rows]
+        if missing or len(rows) != len(examples):
+            raise UserError(
+                f"{folder}: predictions for {len(rows)} examples, and the test split has {len(examples)}"
+                + (f", among them {missing[0]!r} without one" if missing else "")
+                + "; two runs compare only on the same test set"
+            )
+        systems.append([rows[example["id"]] for example in examples])
+    metric = task.gate.metric
+    ours, theirs = (family.measure(examples, rows) for rows in systems)
+    found: dict[str, Any] = {
+        "metric": metric,
+        "examples": len(examples),
+        "first": ours.values()[metric],
+        "second": theirs.values()[metric],
+        **paired_bootstrap(ours, theirs, metric, seed),
+    }
+    right = [correct(family, examples, rows) for rows in systems]
+    if right[0] is not None and right[1] is not None:
+        found["mcnemar"] = mcnemar(np.asarray(right[0]), np.asarray(right[1]))
+    found["words"] = _words(found, str(first), str(second))
+    return found
+
+
+def _words(found: dict[str, Any], first: str, second: str) -> str:
+    better, worse = (first, second) if found["difference"] > 0 else (second, first)
+    values = f"{found['metric']} {found['first']:.4f} against {found['second']:.4f}"
+    interval = f"{found['difference']:+.4f}, 95% interval {found['low']:+.4f} to {found['high']:+.4f}"
+    if found["p"] < SURE:
+        verdict = f"{better} is better than {worse}, and chance alone would seldom show this"
+    else:
+        verdict = "the difference is within what chance shows: do not choose by it"
+    lines = [f"{values} on {found['examples']} examples ({interval}; p = {found['p']:.3f})", verdict]
+    if "mcnemar" in found:
+        test = found["mcnemar"]
+        lines.append(
+            f"right only in {first}: {test['only_first']}, only in {second}: {test['only_second']} "
+            f"(McNemar p = {test['p']:.3f})"
+        )
+    return "\n".join(lines)
