@@ -326,6 +326,7 @@ class DocumentChecks(Block):
     punctuation: Check | None
     whitespace: Check | None
     repeated_lines: Check | None
+    repeated_ngrams: Check | None
     boilerplate_lines: Check | None
     urls: Check | None
     markup: Check | None

@@ -61,6 +61,8 @@ DOCUMENTS = _checks(
      "Text spread out by spaces was laid out for the eye, not written as sentences."),
     ("repeated_lines", "share of lines",
      "A page that repeats itself teaches a model to repeat itself (Rae et al. 2021)."),
+    ("repeated_ngrams", "share of three words",
+     "The same words over and over are spam or a broken generator, and teach to loop."),
     ("boilerplate_lines", "lines",
      "A footer shared by many documents is learnt by heart and generated everywhere."),
     ("urls", "share of characters",

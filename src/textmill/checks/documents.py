@@ -9,8 +9,10 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from textmill.checks import overlap
 from textmill.checks.surprise import surprise
 from textmill.corpus import privacy
 from textmill.errors import UserError
@@ -66,6 +68,7 @@ def table(documents: pl.DataFrame, params: Corpus, personal_data: pl.Series | No
             _not_normalised(documents["text"]),
             _boilerplate(documents, params.text.boilerplate_documents),
             _personal_data(documents["text"], params.privacy),
+            _repeated_ngrams(documents["text"]),
         )
         if "language" in have:
             statistics = statistics.with_columns(surprise(documents["text"], documents["language"]))
@@ -131,6 +134,16 @@ def _personal_data(text: pl.Series, kinds: tuple[str, ...]) -> pl.Series:
     """Items of personal data that are left in each text, of the kinds that curation replaces."""
     _, counts = privacy.redact(text.fill_null("").to_list(), kinds)
     return pl.Series("personal_data", [sum(found.values()) for found in counts], dtype=pl.Int64)
+
+
+def _repeated_ngrams(text: pl.Series) -> pl.Series:
+    """Share of each text's runs of three words (characters without spaces) that it had already."""
+    hashes, owner = overlap.grams(text.fill_null("").to_list(), 3)
+    total = np.bincount(owner, minlength=len(text))
+    different = np.bincount(overlap.distinct(hashes, owner)[1], minlength=len(text))
+    return pl.Series("repeated_ngrams", 1 - different / np.maximum(total, 1)).zip_with(
+        pl.Series(total > 0), pl.Series([0.0] * len(text), dtype=pl.Float64)
+    )
 
 
 def _boilerplate(documents: pl.DataFrame, documents_a_line: int) -> pl.Series:

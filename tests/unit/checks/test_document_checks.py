@@ -61,6 +61,7 @@ def test_a_clean_corpus_is_inside_every_bound(clean: pl.DataFrame, params: Param
         ("digits", PROSE + "2024 1987 " * 5),
         ("whitespace", PROSE + " " * 60),
         ("repeated_lines", "\n".join([PROSE, *["Read more about the garden"] * 4])),
+        ("repeated_ngrams", "Buy now and save. " * 30),
         ("urls", "Read https://example.org/a/very/long/address/of/a/page today."),
         ("markup", PROSE + "<br/>"),
         ("markup", PROSE + "&nbsp;"),
