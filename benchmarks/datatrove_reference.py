@@ -9,6 +9,7 @@ is datatrove's code (eng, zho). Each input line is ``{"text": ..., "words": [...
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datatrove.pipeline.filters.c4_filters as c4_module
 import datatrove.pipeline.filters.fineweb_quality_filter as fineweb
 import datatrove.pipeline.filters.gopher_quality_filter as gopher_quality
 import datatrove.pipeline.filters.gopher_repetition_filter as gopher_repetition
@@ -102,7 +104,9 @@ def filters() -> dict[str, Any]:
 
 
 def decisions(rows: list[dict[str, Any]]) -> dict[str, list[bool]]:
-    """For each rule which documents it drops, with the words that are given."""
+    """For each rule which documents it drops, given our words and our ends of sentences."""
+    ends = re.compile(r"[.!?]+(?=[\s\"'”’)\]」』]|$)|[。！？]+")
+    c4_module.split_into_sentences = lambda text, *_: ends.findall(text) or [text]
     modules: tuple[Any, ...] = (fineweb, gopher_quality, gopher_repetition)
     own = [module.split_into_words for module in modules]
     words: list[str] = []
