@@ -41,6 +41,7 @@ def load_model(folder: Path, auto_class: str) -> tuple[PreTrainedModel, PreTrain
 
     if not (folder / "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
+    transformers.utils.logging.disable_progress_bar()  # of reading one small file
     model = getattr(transformers, auto_class).from_pretrained(folder, dtype=torch.float32)
     return model.eval(), transformers.AutoTokenizer.from_pretrained(folder)
 

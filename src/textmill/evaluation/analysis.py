@@ -41,8 +41,8 @@ def analyse(
 def correct(
     family: Family, examples: Sequence[Example], predictions: Sequence[Prediction]
 ) -> np.ndarray | None:
-    """Whether each prediction is wholly right; None for families that write text."""
-    if family.generates:
+    """Whether each prediction is wholly right; None for texts and numbers."""
+    if family.generates or family.task.regression:
         return None
     if family.task.family == "span_extraction":
         measured = family.measure(examples, predictions)

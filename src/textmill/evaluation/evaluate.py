@@ -102,6 +102,8 @@ def lightning_runner(family: Family, model: PreTrainedModel, params: Params, log
     from pytorch_lightning import LightningModule, Trainer
     from torch.utils.data import DataLoader
 
+    from textmill.training.module import quiet
+
     class Prediction(LightningModule):
         def __init__(self) -> None:
             super().__init__()
@@ -112,18 +114,20 @@ def lightning_runner(family: Family, model: PreTrainedModel, params: Params, log
 
     if params.trainer.threads:
         torch.set_num_threads(params.trainer.threads)
-    trainer = Trainer(
-        accelerator=params.trainer.accelerator,
-        devices=1,
-        logger=logger or False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
+    with quiet():
+        trainer = Trainer(
+            accelerator=params.trainer.accelerator,
+            devices=1,
+            logger=logger or False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+        )
 
     def run(batches: Sequence[Batch]) -> list[list[Any]]:
         loader: Any = DataLoader(list(batches), batch_size=None)  # type: ignore[arg-type]
-        found = trainer.predict(Prediction(), loader)
+        with quiet():
+            found = trainer.predict(Prediction(), loader)
         return list(found or [])
 
     return run

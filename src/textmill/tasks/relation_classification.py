@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 from textmill.records import Example
-from textmill.tasks import scores
-from textmill.tasks.base import MARKERS, Feature, Prediction
+from textmill.tasks.base import MARKERS, Feature
 from textmill.tasks.sequence_classification import SequenceClassification
 
 
@@ -52,10 +51,6 @@ class RelationClassification(SequenceClassification):
     def _complete(self, ids: Sequence[int]) -> bool:
         vocabulary = self.tokenizer.get_added_vocab()
         return all(vocabulary[token] in ids for token in self.added_tokens)
-
-    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
-        gold, predicted = self._sides(examples, predictions)
-        return scores.classification(gold, predicted, self.labels)
 
 
 def mark(example: Example) -> str:

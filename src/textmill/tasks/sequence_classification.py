@@ -1,4 +1,4 @@
-"""One label for a text, or for a pair of texts."""
+"""A label for a text or a pair of texts; or any number of labels, or a number (``regression``)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ class SequenceClassification(Family):
         return self.task.labels or ()
 
     def model_config(self) -> dict[str, Any]:
+        if self.task.regression:
+            return {"num_labels": 1, "problem_type": "regression"}
+        kind = "multi_label_classification" if self.task.multi_label else "single_label_classification"
         return {
             "num_labels": len(self.labels),
             "id2label": dict(enumerate(self.labels)),
             "label2id": {label: i for i, label in enumerate(self.labels)},
-            "problem_type": "single_label_classification",
+            "problem_type": kind,
         }
 
     def text(self, example: Example) -> tuple[str, str | None]:
@@ -44,48 +47,89 @@ class SequenceClassification(Family):
         )
         feature = self.inputs(encoding)
         if labelled:
-            feature["labels"] = self.labels.index(example["label"])
+            feature["labels"] = self._target(example["label"])
         return [feature]
+
+    def _target(self, label: Any) -> Any:
+        if self.task.regression:
+            return float(label)
+        if self.task.multi_label:
+            return [float(name in label) for name in self.labels]
+        return self.labels.index(label)
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         return self.pad(features)
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
-        return list(model(**batch).logits.float().softmax(dim=-1).cpu().numpy())
+        logits = model(**batch).logits.float()
+        if self.task.multi_label:
+            logits = logits.sigmoid()
+        elif not self.task.regression:
+            logits = logits.softmax(dim=-1)
+        return list(logits.cpu().numpy())
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
-        probabilities = outputs[0]
-        best = int(np.argmax(probabilities))
-        return {
-            "prediction": self.labels[best],
-            "score": round(float(probabilities[best]), 6),
-            "probabilities": {
-                label: round(float(p), 6) for label, p in zip(self.labels, probabilities, strict=True)
-            },
-        }
+        if self.task.regression:
+            return {"prediction": round(float(outputs[0][0]), 6)}
+        found = {label: round(float(p), 6) for label, p in zip(self.labels, outputs[0], strict=True)}
+        if self.task.multi_label:
+            chosen = [label for label, p in found.items() if p > 0.5]
+            sure = min(max(p, 1 - p) for p in found.values())
+            return {"prediction": chosen, "score": sure, "probabilities": found}
+        best = self.labels[int(np.argmax(outputs[0]))]
+        return {"prediction": best, "score": found[best], "probabilities": found}
 
     def gold(self, example: Example) -> Any:
         return example.get("label")
 
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
         gold, predicted = self._sides(examples, predictions)
+        if self.task.regression:
+            return scores.regression(gold, predicted)
+        if self.task.multi_label:
+            return scores.multi_label(gold, predicted, self.labels)
         return scores.classification(gold, predicted, self.labels)
 
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
         labels = [example["label"] for example in train]
+        texts, asked = [self.text(e) for e in train], [self.text(e) for e in test]
+        if self.task.regression:
+            mean = sum(labels) / len(labels)
+            fitted = baselines.linear_regression(texts, labels, asked)
+            return {
+                "mean": [{"prediction": mean} for _ in test],
+                "linear": [{"prediction": value} for value in fitted],
+            }
+        if self.task.multi_label:
+            often = [name for name in self.labels if 2 * sum(name in row for row in labels) > len(labels)]
+            each = {
+                name: baselines.linear(texts, [str(name in row) for row in labels], asked)
+                for name in self.labels
+            }
+            return {
+                "majority": [{"prediction": often} for _ in test],
+                "linear": [
+                    {"prediction": [name for name in self.labels if each[name][i] == "True"]}
+                    for i in range(len(test))
+                ],
+            }
         majority = min(Counter(labels).items(), key=lambda item: (-item[1], item[0]))[0]
-        linear = baselines.linear([self.text(e) for e in train], labels, [self.text(e) for e in test])
+        linear = baselines.linear(texts, labels, asked)
         return {
             "majority": [{"prediction": majority} for _ in test],
             "linear": [{"prediction": label} for label in linear],
         }
 
     def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        if self.task.regression or self.task.multi_label:
+            return {}
         gold, predicted = self._sides(examples, predictions)
         matrix = scores.confusion(gold, predicted, self.labels)
         return {"confusion_matrix": figures.confusion_matrix(matrix, self.labels)}
 
     def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        if self.task.regression or self.task.multi_label:
+            return {}
         gold, predicted = self._sides(examples, predictions)
         matrix = scores.confusion(gold, predicted, self.labels)
         return {
@@ -95,7 +139,7 @@ class SequenceClassification(Family):
         }
 
     @staticmethod
-    def _sides(examples: Sequence[Example], predictions: Sequence[Prediction]) -> tuple[list[str], list[str]]:
+    def _sides(examples: Sequence[Example], predictions: Sequence[Prediction]) -> tuple[list[Any], list[Any]]:
         return [e["label"] for e in examples], [p["prediction"] for p in predictions]
 
 

@@ -271,6 +271,29 @@ def test_a_foreign_tokenizer_learns_the_marks_that_a_family_writes() -> None:
     assert len(foreign("a <head> a </head>")["input_ids"]) == 4
 
 
+def test_several_labels_and_numbers_are_predicted_and_scored(
+    tokenizer: Any, make_task: Any, make_model: Any
+) -> None:
+    texts = ["good tools", "bad tools", "good and bad", "nothing", "very good", "very bad"] * 3
+    many = [{"text": t, "label": [w for w in ("good", "bad") if w in t]} for t in texts]
+    task = make_task("sentiment", labels=["good", "bad"], multi_label=True)
+    family: Any = FAMILIES[task.family](task, tokenizer)
+    model = make_model(family)
+    assert model(**family.collate([family.encode(e)[0] for e in many])).loss.isfinite()
+    assert set(family.score(many, family.predict(model, many, 4))) == {"accuracy", "micro_f1", "macro_f1"}
+    assert family.score(many, family.baselines(many, many)["linear"])["accuracy"] == 1
+
+    numbers = [{"text": t, "label": float(len(t))} for t in texts]
+    task = make_task("sentiment", labels=None, regression=True)
+    family = FAMILIES[task.family](task, tokenizer)
+    model = make_model(family)
+    assert model(**family.collate([family.encode(e)[0] for e in numbers])).loss.isfinite()
+    assert set(family.score(numbers, family.predict(model, numbers, 4))) == {"pearson", "rmse"}
+    found = {k: family.score(numbers, v) for k, v in family.baselines(numbers, numbers).items()}
+    assert found["linear"]["pearson"] > 0.9
+    assert found["mean"]["pearson"] == pytest.approx(0, abs=1e-6)
+
+
 def test_the_baselines_do_what_they_are_called(tokenizer: Any, make_task: Any) -> None:
     family: Any = FAMILIES["token_classification"](make_task("entities"), tokenizer)
     found = family.baselines(ENTITIES, [{"text": "Norbi met Mara Velt, not Norbis", "spans": []}])
