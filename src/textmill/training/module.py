@@ -160,7 +160,8 @@ class Module(pl.LightningModule):
         self._step = step
         if self.average is not None:
             assert self.training_spec.ema is not None
-            torch._foreach_lerp_(self.average, self._trained(), 1 - self.training_spec.ema)
+            with torch.no_grad():
+                torch._foreach_lerp_(self.average, self._trained(), 1 - self.training_spec.ema)
         if step % self.training_spec.log_every == 0:
             self._log(step)
         if self.plan.total is not None and step >= self.plan.total:
@@ -223,8 +224,7 @@ class Module(pl.LightningModule):
             batches_back = len(losses) - 1 - first
             at = step - batches_back // self.training_spec.accumulate
             self._guard(at, losses[first], None)
-        loss = float((losses * weights).sum() / weights.sum().clamp(min=1))
-        tokens = float(sum(float(count) for count in gathered.tokens)) * self.trainer.world_size
+        loss, tokens = self._means(losses, weights)
         seconds = max(now - gathered.since, 1e-9)
         self.totals[0] += tokens
         if not self.totals[2]:
@@ -262,6 +262,15 @@ class Module(pl.LightningModule):
             over = self.elapsed >= 60 * minutes
             self.trainer.should_stop |= self.trainer.strategy.reduce_boolean_decision(over, all=False)
         self.interval = Interval(since=time.monotonic())
+
+    def _means(self, losses: Tensor, weights: Tensor) -> tuple[float, float]:
+        """The interval's loss a label, and its tokens, over all processes."""
+        tokens = float(sum(float(count) for count in self.interval.tokens))
+        sums = torch.stack([(losses * weights).sum(), weights.sum(), torch.tensor(tokens).double()])
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums.to(self.device), reduce_op="sum")
+        total, count, tokens = sums.tolist()
+        return total / max(count, 1), tokens
 
     def _flops(self, tokens: float) -> float:
         """Floating-point operations of forward and backward over ``tokens`` (Chowdhery et al. 2022, B)."""
@@ -392,11 +401,9 @@ class Module(pl.LightningModule):
         if self.interval.losses:
             losses = torch.stack(self.interval.losses).double().cpu()
             weights = torch.stack(self.interval.weights).double().cpu()
-            self.history.setdefault(
-                "train_loss", float((losses * weights).sum() / weights.sum().clamp(min=1))
-            )
-            tokens = float(sum(float(count) for count in self.interval.tokens))
-            self.totals[0] += tokens * self.trainer.world_size
+            loss, tokens = self._means(losses, weights)
+            self.history.setdefault("train_loss", loss)
+            self.totals[0] += tokens
         seconds = self.elapsed
         result = {
             **self.history,

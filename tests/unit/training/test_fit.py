@@ -1,0 +1,379 @@
+"""One way to train: the budget, the guard, and going on after an interruption to the same bits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from textmill.errors import UserError
+from textmill.params import Budget, EarlyStopping, Lora, Schedule, load
+from textmill.training.data import Batches
+from textmill.training.fit import fit, total_steps
+
+ROOT = Path(__file__).parents[3]
+PARAMS = load(ROOT / "params.yaml")
+
+
+class Counting(Batches):
+    """Rows of consecutive numbers modulo 16: easy to learn, and no file needed."""
+
+    def __init__(self, size=4, count=6, poison=None):
+        self.size, self.count, self.poison = size, count, poison
+        self.tokens_per_batch = float(size * 8)
+
+    def __len__(self):
+        return self.count
+
+    def batch(self, epoch, index):
+        rng = np.random.default_rng((epoch, index))
+        rows = (rng.integers(0, 16, (self.size, 1)) + np.arange(8)) % 16
+        ids = torch.from_numpy(rows)
+        return {"input_ids": ids, "labels": ids}
+
+    def fingerprint(self):
+        return f"{self.size} {self.count}"
+
+    def ids(self, epoch, index):
+        return [f"doc-{epoch}-{index}"]
+
+
+def network(dropout=0.1):
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=16, n_positions=8, n_embd=16, n_layer=2, n_head=2,
+        resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout,
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config)
+
+
+def spec(**update):
+    given = {"budget": Budget(steps=12), "log_every": 4, "checkpoint_every": 5, "learning_rate": 3e-3}
+    return PARAMS.training.model_copy(update={**given, **update})
+
+
+def train(folder, model=None, batches=None, held_out=None, logger=None, trainer=None, **update):
+    model = model or network()
+    device = PARAMS.trainer.model_copy(update={"accelerator": "cpu", **(trainer or {})})
+    options = {k: update.pop(k) for k in ("score", "best") if k in update}
+    metrics = fit(
+        model,
+        train=batches or Counting(),
+        validation=held_out or Counting(count=2),
+        training=spec(**update),
+        trainer=device,
+        seed=3,
+        logger=logger,
+        folder=Path(folder),
+        **options,
+    )
+    return model, metrics
+
+
+def bits(model):
+    return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+
+
+class Recorder:
+    """Stands in for Lightning's logger."""
+
+    def __new__(cls):
+        from pytorch_lightning.loggers import CSVLogger
+
+        class Kept(CSVLogger):
+            def log_metrics(self, metrics, step=None):
+                self.rows.append((step, dict(metrics)))
+
+            def save(self):
+                pass
+
+        kept = Kept("unused")
+        kept.rows = []
+        return kept
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps"), [({"steps": 7}, 7), ({"epochs": 2.5}, 15), ({"tokens": 100}, 4)]
+)
+def test_budget_is_kept(tmp_path, budget, steps):
+    _, metrics = train(tmp_path, budget=Budget(**budget))
+    assert metrics["steps"] == steps
+    assert metrics["tokens"] == steps * 32
+
+
+def test_minutes_end_a_training(tmp_path):
+    _, metrics = train(tmp_path, budget=Budget(minutes=0.01), validations=1)
+    assert metrics["steps"] % 4 == 0  # looked at the clock at a logging interval
+    assert metrics["training_seconds"] >= 0.6
+
+
+def test_accumulation_counts_optimiser_steps():
+    assert total_steps(Budget(epochs=2), Counting(), 2) == 6
+    assert total_steps(Budget(epochs=2), Counting(), 1, world=2) == 6
+
+
+def test_learns_and_logs_at_intervals_only(tmp_path):
+    log = Recorder()
+    _, metrics = train(tmp_path, logger=log, budget=Budget(steps=80), log_every=20, validations=2)
+    assert metrics["validation_loss"] < 1.5 < np.log(16)
+    trained = [(step, row) for step, row in log.rows if "loss" in row]
+    assert [step for step, _ in trained] == [20, 40, 60, 80]
+    assert [step for step, row in log.rows if "validation_loss" in row] == [40, 80]
+    wanted = {"loss", "gradient_norm", "parameter_norm", "learning_rate", "tokens", "tokens_per_second",
+              "flops_per_second", "peak_flops_share", "memory_gb"}  # fmt: skip
+    assert wanted <= set(trained[0][1])
+    assert trained[-1][1]["tokens"] == 80 * 32
+
+
+def test_final_step_is_validated_once(tmp_path):
+    log = Recorder()
+    train(tmp_path, logger=log, budget=Budget(steps=10), validations=4)
+    assert [step for step, row in log.rows if "validation_loss" in row] == [3, 6, 9, 10]
+
+
+def test_validation_loss_is_the_mean_over_all_labels(tmp_path):
+    model, metrics = train(tmp_path, trainer={"precision": "32-true"})
+    batches = Counting(count=2)
+    rows = torch.cat([batches.batch(0, i)["input_ids"] for i in range(2)])
+    with torch.no_grad():
+        exact = model(input_ids=rows, labels=rows).loss
+    assert metrics["validation_loss"] == pytest.approx(float(exact), rel=1e-6)
+
+
+def test_same_seed_gives_the_same_bits(tmp_path):
+    first, _ = train(tmp_path / "a")
+    second, _ = train(tmp_path / "b")
+    assert bits(first) == bits(second)
+
+
+class StopAt(Counting):
+    def batch(self, epoch, index):
+        if epoch * self.count + index >= 9:
+            raise RuntimeError("power cut")
+        return super().batch(epoch, index)
+
+
+@pytest.mark.parametrize("update", [{}, {"ema": 0.9}, {"accumulate": 2, "checkpoint_every": 3}])
+def test_goes_on_to_the_same_bits(tmp_path, update):
+    whole, expected = train(tmp_path / "whole", **update)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tmp_path / "cut", batches=StopAt(), **update)
+    assert (tmp_path / "cut" / "resume.ckpt").exists()
+    log = Recorder()
+    resumed, metrics = train(tmp_path / "cut", logger=log, **update)
+    assert min(step for step, _ in log.rows) > 3  # it did not begin again
+    assert bits(resumed) == bits(whole)
+    timing = ("tokens_per_second", "training_seconds")
+    assert {k: v for k, v in metrics.items() if k not in timing} == {
+        k: v for k, v in expected.items() if k not in timing
+    }
+    assert not list((tmp_path / "cut").iterdir())
+
+
+def test_a_checkpoint_of_other_parameters_is_ignored(tmp_path):
+    with pytest.raises(RuntimeError):
+        train(tmp_path, batches=StopAt())
+    changed, metrics = train(tmp_path, learning_rate=1e-3)
+    fresh, _ = train(tmp_path / "fresh", learning_rate=1e-3)
+    assert metrics["steps"] == 12
+    assert bits(changed) == bits(fresh)
+
+
+def test_not_a_number_names_step_and_documents(tmp_path):
+    class Poisoned(GPT2LMHeadModel):
+        calls = 0
+
+        def forward(self, *args, **kwargs):
+            output = super().forward(*args, **kwargs)
+            if self.training:
+                Poisoned.calls += 1
+                if Poisoned.calls == 8:
+                    output.loss = output.loss * float("nan")
+            return output
+
+    model = Poisoned(network().config)
+    with pytest.raises(UserError, match=r"step 8: the loss is nan; batch of doc-1-1; checkpoint of step 5"):
+        train(tmp_path, model=model)
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_divergence_stops(tmp_path):
+    with pytest.raises(UserError, match="diverges"):
+        train(
+            tmp_path, learning_rate=100.0, clip=0.0, budget=Budget(steps=60), divergence=1.5,
+            schedule=Schedule(name="linear", warmup=1.0),
+        )  # fmt: skip
+
+
+def test_best_weights_are_kept_and_patience_stops(tmp_path):
+    scores = iter([0.1, 0.9, 0.5, 0.4, 0.3, 0.2])
+    seen = []
+
+    def score(model):
+        seen.append(bits(model))
+        return {"accuracy": next(scores)}
+
+    model, metrics = train(
+        tmp_path, score=score, best="accuracy", validations=6, early_stopping=EarlyStopping(patience=2)
+    )
+    assert metrics["best_step"] == 4
+    assert metrics["steps"] == 8
+    assert bits(model) == seen[1]
+
+
+def test_frozen_layers_stay(tmp_path):
+    before, (after, _) = network(), train(tmp_path, frozen_layers=2)
+    moved = {n for n, p in after.named_parameters() if not torch.equal(p, before.get_parameter(n))}
+    assert moved
+    assert not any("wte" in n or "wpe" in n or ".h.0." in n for n in moved)
+    assert any(".h.1." in n for n in moved)
+
+
+def test_smoothing_and_z_loss_move_the_training_loss_only(tmp_path):
+    _, plain = train(tmp_path, trainer={"precision": "32-true"}, budget=Budget(steps=4), log_every=1)
+    _, other = train(
+        tmp_path, trainer={"precision": "32-true"}, budget=Budget(steps=4), log_every=1,
+        label_smoothing=0.2, z_loss=0.1,
+    )  # fmt: skip
+    assert other["train_loss"] > plain["train_loss"] + 0.1
+    assert other["validation_loss"] == pytest.approx(plain["validation_loss"], abs=0.1)
+
+
+def test_activation_checkpointing_gives_the_same_weights(tmp_path):
+    settings = {"trainer": {"precision": "32-true"}, "budget": Budget(steps=4)}
+    plain, _ = train(tmp_path, **settings)
+    saving, _ = train(tmp_path, checkpoint_activations=True, **settings)
+    for name, value in plain.state_dict().items():
+        assert torch.allclose(value, saving.state_dict()[name], atol=1e-6), name
+
+
+@pytest.mark.slow
+def test_lora_is_merged(tmp_path):
+    from transformers import BertConfig, BertForSequenceClassification
+
+    class Labelled(Counting):
+        def batch(self, epoch, index):
+            ids = super().batch(epoch, index)["input_ids"]
+            return {"input_ids": ids, "labels": ids[:, 0] % 2}
+
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=16, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+                        intermediate_size=32, max_position_embeddings=8)  # fmt: skip
+    model = BertForSequenceClassification(config)
+    names = [name for name, _ in model.named_parameters()]
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    train(
+        tmp_path,
+        model=model,
+        batches=Labelled(),
+        held_out=Labelled(),
+        lora=Lora(rank=2, alpha=4.0),
+        learning_rate=1e-2,
+    )
+    assert [name for name, _ in model.named_parameters()] == names
+    moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    assert "classifier.weight" in moved
+    assert any("query.weight" in n for n in moved)
+    assert not any("embeddings" in n for n in moved)
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path):
+    one = _run_script(tmp_path / "one", devices=1, size=8)
+    two = _run_script(tmp_path / "two", devices=2, size=4)
+    assert one["steps"] == two["steps"] == 6
+    for key in ("train_loss", "validation_loss"):
+        assert two[key] == pytest.approx(one[key], rel=1e-5)
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+sys.path[:0] = [{src!r}, {here!r}]
+import numpy as np, torch
+import test_fit
+from textmill.params import Budget
+
+class Halves(test_fit.Counting):
+    # batch i of size 4 is the half i % 2 of batch i // 2 of size 8
+    def batch(self, epoch, index):
+        number = (epoch * self.count + index) * self.size
+        rows = [np.random.default_rng(number + i).integers(0, 16, 1) + np.arange(8) for i in range(self.size)]
+        ids = torch.from_numpy(np.stack(rows) % 16)
+        return dict(input_ids=ids, labels=ids)
+
+if __name__ == "__main__":
+    _, metrics = test_fit.train(
+        Path({folder!r}), model=test_fit.network(dropout=0.0),
+        batches=Halves(size={size}, count=48 // {size}), budget=Budget(steps=6), log_every=1,
+        trainer=dict(devices={devices}, strategy={strategy!r}, precision="32-true"),
+    )
+    print("RESULT" + json.dumps(metrics))
+"""
+
+
+def _run_script(folder, *, devices, size):
+    folder.mkdir()
+    script = folder / "run.py"
+    strategy = "ddp" if devices > 1 else "auto"
+    script.write_text(
+        SCRIPT.format(
+            src=str(ROOT / "src"), here=str(Path(__file__).parent), folder=str(folder / "state"),
+            size=size, devices=devices, strategy=strategy,
+        )
+    )  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=environment, timeout=300
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(lines) == 1, done.stdout + done.stderr[-3000:]
+    return json.loads(lines[0].removeprefix("RESULT"))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{src!r}, {here!r}]
+import time
+import test_fit
+
+class Slow(test_fit.Counting):
+    def batch(self, epoch, index):
+        time.sleep(0.05)
+        return super().batch(epoch, index)
+
+test_fit.train(Path({folder!r}), batches=Slow(), budget=test_fit.Budget(steps=200))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_goes_on_after_a_signal(tmp_path, sent):
+    script = tmp_path / "run.py"
+    state = tmp_path / "state"
+    script.write_text(
+        KILLED.format(src=str(ROOT / "src"), here=str(Path(__file__).parent), folder=str(state))
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if (state / "resume.ckpt").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(0.3)
+    process.send_signal(sent)
+    assert process.wait(60) != 0
+    log = Recorder()
+    resumed, _ = train(state, budget=Budget(steps=200), logger=log)
+    whole, _ = train(tmp_path / "whole", budget=Budget(steps=200))
+    assert min(step for step, _ in log.rows) > 4
+    assert bits(resumed) == bits(whole)
