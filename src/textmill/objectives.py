@@ -68,7 +68,7 @@ def _mix(x: np.ndarray | np.uint64) -> np.ndarray:
     with np.errstate(over="ignore"):
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 class Objective:
@@ -176,10 +176,7 @@ class SpanCorruption(Objective):
                 " or max_length smaller"
             )
         self.sentinels = np.array(
-            [
-                _known(tokenizer, token, tokenizer.convert_tokens_to_ids(token))
-                for token in SENTINELS[: self.spans]
-            ]
+            [_known(tokenizer, token, tokenizer.get_vocab().get(token)) for token in SENTINELS[: self.spans]]
         )
 
     def __call__(self, windows: np.ndarray, draws: Draws) -> Batch:

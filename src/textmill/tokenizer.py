@@ -71,7 +71,8 @@ def load(folder: Path | str) -> PreTrainedTokenizerFast:
     """The tokenizer in ``folder``, with fast access to it under ``.backend_tokenizer``."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(str(folder), use_fast=True, trust_remote_code=False)
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), use_fast=True, trust_remote_code=False)
+    return tokenizer
 
 
 def existing(path: str) -> PreTrainedTokenizerFast:
@@ -361,7 +362,7 @@ def encoder_of(tokenizer: PreTrainedTokenizerFast) -> Any:
 def longest_tokens(tokenizer: PreTrainedTokenizerFast, used: np.ndarray) -> list[str]:
     """The longest tokens in use, as text: what a tokenizer spent its vocabulary on."""
     special = set(tokenizer.all_special_ids)
-    texts = [tokenizer.decode([i]) for i in np.flatnonzero(used).tolist() if i not in special]
+    texts = [str(tokenizer.decode([i])) for i in np.flatnonzero(used).tolist() if i not in special]
     return sorted(set(texts), key=lambda text: (-len(text), text))[:SHOWN]
 
 

@@ -105,7 +105,8 @@ def fit(
         model.gradient_checkpointing_disable()
     for parameter in model.parameters():
         parameter.requires_grad_(True)
-    model.to("cpu").eval()
+    model.eval()
+    torch.nn.Module.to(model, "cpu")
     result: dict[str, float] = read_json(folder / RESULT)
     for name in (CHECKPOINT, BEST, RESULT):
         (folder / name).unlink(missing_ok=True)
@@ -121,7 +122,7 @@ def make_trainer(trainer: params.Trainer, plan: Plan, logger: Logger | None) -> 
     else:
         interval = math.ceil(plan.total / training.validations) * training.accumulate
     if trainer.deterministic:
-        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and hides nothing here
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, and hides nothing here
     return pl.Trainer(
         accelerator=trainer.accelerator,
         devices=trainer.devices,
@@ -203,9 +204,8 @@ def _with_lora(model: PreTrainedModel, spec: params.Lora) -> Any:
     ]
     if not body:
         raise UserError("lora: the model has no linear layers in numbered blocks to adapt")
-    config = LoraConfig(
-        r=spec.rank, lora_alpha=spec.alpha, target_modules=body, modules_to_save=heads or None
-    )
+    alpha: Any = spec.alpha  # a ratio, whatever its annotation in peft says
+    config = LoraConfig(r=spec.rank, lora_alpha=alpha, target_modules=body, modules_to_save=heads or None)
     return get_peft_model(model, config)
 
 

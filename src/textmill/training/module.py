@@ -85,7 +85,8 @@ class Module(pl.LightningModule):
         self.best_value: float | None = None
         self.best_step = 0
         self.stale = 0
-        self.checkpointed = 0
+        self.checkpointed = 0  # step of the last resume checkpoint
+        self._step = 0  # the last step that is finished
         self.held_out = torch.zeros(2, dtype=torch.float64)
         self.progress = Progress()
         # Compiled outside the module's tree, so that the state's names stay those of the model.
@@ -193,13 +194,13 @@ class Module(pl.LightningModule):
 
     def _guard(self, step: int, loss: Tensor, norm: Tensor | None) -> None:
         """Stop where the loss or the gradient is no number, before the weights are spoilt."""
-        value = float(loss)
-        if math.isfinite(value) and (norm is None or math.isfinite(float(norm))):
+        value, size = float(loss), 0.0 if norm is None else float(norm)
+        if math.isfinite(value) and math.isfinite(size):
             return
         scaled = self.trainer.precision == "16-mixed"  # its scaler meets infinite gradients and skips them
         if math.isfinite(value) and scaled:
             return
-        what = f"the loss is {value}" if not math.isfinite(value) else f"the gradient's norm is {float(norm)}"
+        what = f"the loss is {value}" if not math.isfinite(value) else f"the gradient's norm is {size}"
         raise UserError(self._diagnosis(step, what))
 
     def _diagnosis(self, step: int, what: str) -> str:

@@ -123,6 +123,8 @@ class Muon(torch.optim.AdamW):
         gradients = [parameter.grad for parameter in parameters]
         for parameter in parameters:
             if "momentum_buffer" not in self.state[parameter]:
+                # AdamW expects a step count in every state that it loads.
+                self.state[parameter]["step"] = torch.zeros(())
                 self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         buffers = [self.state[parameter]["momentum_buffer"] for parameter in parameters]
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])

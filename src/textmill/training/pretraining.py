@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-HEADS = {"masked": "masked_lm", "causal": "causal_lm", "denoising": "seq2seq_lm"}
+# Objective -> the head, and the Auto class that loads a checkpoint with it.
+HEADS = {
+    "masked": ("masked_lm", "AutoModelForMaskedLM"),
+    "causal": ("causal_lm", "AutoModelForCausalLM"),
+    "denoising": ("seq2seq_lm", "AutoModelForSeq2SeqLM"),
+}
 
 
 def pretrain(
@@ -72,24 +77,23 @@ def pretrain(
 
 def start(spec: params.Model, encoder: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
     """The model to train: fresh weights drawn from ``seed``, or those of the checkpoint ``spec.init``."""
+    head, auto = HEADS[spec.objective.name]
+    if spec.init is None:
+        return models.build(spec.kind, head, models.config(spec.kind, spec.architecture, encoder), seed)
     import torch
     import transformers
 
     import textmill  # noqa: F401  registers the architectures
 
-    head = HEADS[spec.objective.name]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if spec.init is None:
-            return models.build(spec.kind, head, models.config(spec.kind, spec.architecture, encoder))
-        try:
-            auto = getattr(transformers, models.HEADS[head])
-            model = auto.from_pretrained(spec.init, dtype=torch.float32, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(
-                f"params.yaml: pretrain.init: {spec.init!r} gives no {spec.kind}: {reason}"
-            ) from None
-        if len(encoder) > model.get_input_embeddings().num_embeddings:
+    try:
+        model = getattr(transformers, auto).from_pretrained(
+            spec.init, dtype=torch.float32, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"params.yaml: pretrain.init: {spec.init!r} gives no {spec.kind}: {reason}") from None
+    if len(encoder) > model.get_input_embeddings().num_embeddings:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
             model.resize_token_embeddings(len(encoder))
-        return model
+    return model

@@ -87,7 +87,7 @@ def collate(chosen):
 def test_buckets_hold_each_feature_once_and_little_padding():
     rows = features()
     batches = BucketedBatches(rows, collate, 8, seed=1)
-    seen = [batch for batch in batches.epoch(0)]
+    seen = list(batches.epoch(0))
     assert sorted(torch.cat([batch["ids"] for batch in seen]).tolist()) == list(range(500))
     padding = sum(int(batch["padding"]) for batch in seen)
     assert padding < 0.1 * sum(len(f["input_ids"]) for f in rows)
