@@ -10,7 +10,7 @@ def prepare(stage: Stage) -> None:
     stage.log_params(params.corpus.model_dump(exclude={"sources", "text", "on_bad_input"}))
     documents = stage.input("data/documents")
     tasks = {name: stage.input(f"data/tasks/{name}") for name in params.tasks}
-    stage.metrics |= curate(params, documents, tasks, stage.output("data/corpus"))
+    stage.metrics |= curate(params, documents, tasks, stage.output("data/corpus", resumable=True))
 
 
 if __name__ == "__main__":

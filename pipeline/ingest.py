@@ -11,7 +11,7 @@ def prepare(stage: Stage) -> None:
     stage.log_params({"source": corpus.sources[stage.item].model_dump(), "text": corpus.text.model_dump()})
     alone = corpus.model_copy(update={"sources": {stage.item: corpus.sources[stage.item]}})
     params = stage.params.model_copy(update={"corpus": alone})
-    stage.metrics |= ingest(params, stage.output(f"data/documents/{stage.item}"))
+    stage.metrics |= ingest(params, stage.output(f"data/documents/{stage.item}", resumable=True))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class Stage:
         self.root = root
         self.metrics: dict[str, float] = {}
         self._outputs: dict[Path, Path] = {}
+        self._fresh: list[Path] = []
         self._logger: MLFlowLogger | None = None
 
     @property
@@ -78,11 +79,17 @@ class Stage:
         self.run.log_input(path, lineage.dvc_hash(self.root, path) or "unknown")
         return self.root / path
 
-    def output(self, path: str) -> Path:
-        """Where to write the output ``path`` (a file or a folder): moved there whole on success."""
+    def output(self, path: str, *, resumable: bool = False) -> Path:
+        """Where to write the output ``path`` (a file or a folder): moved there whole on success.
+
+        A ``resumable`` output keeps what an interrupted run had finished; its writer knows by a
+        fingerprint of its own what still holds.
+        """
         final = self.root / path
         partial = final.with_name(f".{final.name}.partial")
-        _remove(partial)
+        if not resumable:
+            _remove(partial)
+            self._fresh.append(partial)
         partial.parent.mkdir(parents=True, exist_ok=True)
         self._outputs[final] = partial
         return partial
@@ -175,7 +182,7 @@ class Stage:
 
     def abandon(self) -> None:
         """Remove what was half written, and bring the last good outputs back from DVC's cache."""
-        for partial in self._outputs.values():
+        for partial in self._fresh:
             _remove(partial)
         if os.environ.get("DVC_STAGE"):
             # DVC removed the outputs before it started the stage; its lock still names the last good ones.
