@@ -449,7 +449,7 @@ class Architecture(Block):
     tie_embeddings: bool
     pooling: Literal["first", "mean"]  # what a sequence classifier reads
     init_std: Positive
-    residual_init: Literal["scaled", "zero", "plain"]  # last maps of the branches; scaled: by 1/sqrt(branches)
+    residual_init: Literal["scaled", "zero", "plain"]  # of a branch's last map
 
     @model_validator(mode="after")
     def _divisible(self) -> Architecture:

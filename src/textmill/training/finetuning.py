@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textmill.training.data import BucketedBatches
-from textmill.training.fit import fit
-
 from textmill.params import Params
 from textmill.prediction import predict_batch_size, write_card
 from textmill.records import read_examples
 from textmill.tasks import FAMILIES
 from textmill.tasks.base import prepare_tokenizer
+from textmill.training.data import BucketedBatches
+from textmill.training.fit import fit
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
