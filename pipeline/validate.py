@@ -15,6 +15,7 @@ def prepare(stage: Stage) -> None:
     report = check_corpus(params, corpus, tasks)
     findings = stage.output("reports/checks.json")
     report.write(findings)
+    assert report.profile
     report.profile.write(stage.output("reports/profile.json"))
     report.write_data_docs(stage.output("reports/data_docs"))
     stage.metrics |= report.metrics()
