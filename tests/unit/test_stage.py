@@ -34,6 +34,7 @@ def project(tmp_path, monkeypatch, store):
 
 
 def _work(stage):
+    sum(range(5_000_000))  # processor time that the meter can see
     text = stage.input("data/in.txt").read_text()
     stage.output("data/out").mkdir()
     (stage.output("data/out") / "copy.txt").parent.mkdir(exist_ok=True)
