@@ -21,8 +21,9 @@ def test_shared_blocks_complete_the_models_and_tasks(tmp_path):
     assert params.pretrain["seq2seq"].architecture.layers != params.architecture.layers
     assert params.pretrain["seq2seq"].architecture.width == params.architecture.width
     finetune = params.tasks["sentiment"].finetune
-    assert finetune.batch_size == params.training.batch_size
-    assert finetune.learning_rate != params.training.learning_rate
+    assert finetune.max_length == params.training.max_length
+    assert finetune.optimizer.name != params.training.optimizer.name
+    assert finetune.optimizer.betas == params.training.optimizer.betas
     assert params.tasks["dialogue"].generation.beams == params.generation.beams
 
 
@@ -40,9 +41,9 @@ SLIPS = [
     ("seed: 1\n", "seed: 1\n  data: {}\n", ["not YAML"]),
     ("  batch_size: 32", "  batch_size: '32'", ["training.batch_size", "valid integer", '"32"']),
     (
-        "learning_rate: 5.0e-4",
-        "learnin_rate: 5.0e-4",
-        ["tasks.sentiment.finetune", "did you mean learning_rate?"],
+        "      learning_rate: 1.0e-3\n      optimizer",
+        "      learnin_rate: 1.0e-3\n      optimizer",
+        ["learnin_rate: unknown key", "did you mean learning_rate?"],
     ),
     (
         "model: encoder",
@@ -82,8 +83,8 @@ def test_the_line_of_a_wrong_value_is_its_line_in_the_file(tmp_path):
 
 
 def test_a_number_in_exponent_form_is_a_number(tmp_path):
-    params = _load(tmp_path, COMMITTED.replace("learning_rate: 5.0e-4", "learning_rate: 5e-4", 1))
-    assert params.tasks["sentiment"].finetune.learning_rate == 5e-4
+    params = _load(tmp_path, COMMITTED.replace("learning_rate: 1.0e-3", "learning_rate: 5e-4", 1))
+    assert params.training.learning_rate == 5e-4
 
 
 def test_missing_file_and_bad_encoding_are_told(tmp_path):
