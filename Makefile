@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check slow bench ui params diff trace clean
+.PHONY: help setup repro test check ui params diff clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +40,6 @@ check: setup ## the quick part: format, lint, types, import contract, unit tests
 	@mypy
 	@lint-imports
 	@pytest -q -m "not slow and not pipeline"
-
-bench: setup ## measure speed side by side with other tools (installs them beside, in .venv-bench)
-	@$(PYTHON) scripts/setup.py bench
-	@.venv-bench/bin/python -m benchmarks
 
 ui: setup ## the MLflow UI on the local store, http://127.0.0.1:5000 (PORT=...)
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT) \

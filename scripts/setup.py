@@ -1,8 +1,4 @@
-"""Make the virtual environment with the locked versions; needs nothing but Python's standard library.
-
-``python3 scripts/setup.py`` makes ``.venv``; ``python3 scripts/setup.py bench`` makes ``.venv-bench`` with
-the tools that the benchmarks compare with.
-"""
+"""Make ``.venv`` with the locked versions; needs nothing but Python's standard library."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENTS = {"": (".venv", "requirements.lock"), "bench": (".venv-bench", "benchmarks/requirements.lock")}
+FOLDER, LOCK = ".venv", "requirements.lock"
 
 
 def main() -> int:
@@ -24,16 +20,12 @@ def main() -> int:
         return _fail(
             f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; make PYTHON=python3.12 ..."
         )
-    folder, lock = ENVIRONMENTS[sys.argv[1] if len(sys.argv) > 1 else ""]
-    python = ROOT / folder / "bin" / "python"
-    stamp = ROOT / folder / "locked"
-    if stamp.exists() and stamp.stat().st_mtime > (ROOT / lock).stat().st_mtime:
-        return 0
+    python = ROOT / FOLDER / "bin" / "python"
     if not python.exists():
-        print(f"making {folder} ...", flush=True)
-        venv.create(ROOT / folder, with_pip=True)
+        print(f"making {FOLDER} ...", flush=True)
+        venv.create(ROOT / FOLDER, with_pip=True)
     pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    torch = next(line for line in (ROOT / lock).read_text().splitlines() if line.startswith("torch=="))
+    torch = next(line for line in (ROOT / LOCK).read_text().splitlines() if line.startswith("torch=="))
     if _would_fetch_cuda(python, torch):
         return _fail(
             f"pip would fetch the CUDA build of {torch} (gigabytes) and this machine has no NVIDIA GPU. "
@@ -41,8 +33,8 @@ def main() -> int:
             "PIP_EXTRA_INDEX_URL to its CPU index or PIP_FIND_LINKS to a folder with the wheel, and rerun; "
             "or set TEXTMILL_ALLOW_CUDA=1 to take the CUDA build all the same."
         )
-    print(f"installing {lock} into {folder} (a minute or two) ...", flush=True)
-    steps = [[*pip, "-r", str(ROOT / lock)], [*pip, "--no-deps", "-e", str(ROOT)]]
+    print(f"installing {LOCK} into {FOLDER} (a minute or two) ...", flush=True)
+    steps = [[*pip, "-r", str(ROOT / LOCK)], [*pip, "--no-deps", "-e", str(ROOT)]]
     for step in steps:
         if subprocess.run(step, cwd=ROOT, check=False).returncode:
             return _fail("the installation failed; pip says why above")
@@ -50,7 +42,7 @@ def main() -> int:
         # DVC asks for a git repository unless it is told that there is none.
         local = ROOT / ".dvc" / "config.local"
         local.write_text("[core]\n    no_scm = true\n", encoding="utf-8")
-    stamp.touch()
+    (ROOT / FOLDER / "locked").touch()
     return 0
 
 

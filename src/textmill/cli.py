@@ -56,6 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("after", type=Path, nargs="?", default=Path("data/corpus"))
     diff.add_argument("--json", action="store_true", help="as data")
 
+    inspect = command("inspect", _inspect, "what a file of labels holds, and the tasks: block that reads it")
+    inspect.add_argument("path", type=Path)
+
+    compare = command("compare", _compare, "two sets of predictions of one task on the same test split")
+    compare.add_argument("task")
+    compare.add_argument("first", type=Path, help="a folder with predictions.jsonl")
+    compare.add_argument("second", type=Path)
+
     predict = command("predict", _predict, "predictions of a task's model as JSON lines")
     predict.add_argument("task", help="a task's name, or a model's folder")
     predict.add_argument(
@@ -107,6 +115,23 @@ def _corpus_diff(arguments: argparse.Namespace) -> str:
 
 def _shown(answer: Any, *, as_json: bool) -> str:
     return json.dumps(answer.data, ensure_ascii=False, indent=2, default=str) if as_json else answer.text
+
+
+def _inspect(arguments: argparse.Namespace) -> str:
+    from textmill.tasks.inspect import inspect
+
+    return inspect(arguments.path)
+
+
+def _compare(arguments: argparse.Namespace) -> str:
+    from textmill.evaluation.compare import compare
+    from textmill.params import load
+
+    params = load()
+    if arguments.task not in params.tasks:
+        raise UserError(f"no task {arguments.task!r}; known: {', '.join(params.tasks)}")
+    folders = (Path("data/tasks") / arguments.task, arguments.first, arguments.second)
+    return str(compare(params.tasks[arguments.task], *folders, params.seed)["words"])
 
 
 def _predict(arguments: argparse.Namespace) -> str:

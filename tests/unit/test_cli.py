@@ -1,0 +1,59 @@
+"""The command line: answers on standard output, a user's mistake in one line with exit code 1."""
+
+import json
+import sys
+
+import pytest
+
+from textmill import cli
+from textmill.errors import UserError
+
+
+def _run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["textmill", *arguments])
+    cli.main()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "sentiment", "text"], "no fine-tuned model 'sentiment'; known: none yet"),
+        (["trace", "sentiment"], "no stage has made a model 'sentiment'"),
+        (["results"], "params.yaml: no such file"),
+        (["inspect", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        _run(monkeypatch, *arguments)
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+
+
+def test_debug_lets_the_traceback_through(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError):
+        _run(monkeypatch, "--debug", "results")
+
+
+def test_inspect_prints_a_block_to_paste(tmp_path, monkeypatch, capsys):
+    rows = [{"text": f"text {i}", "label": "good" if i % 2 else "bad"} for i in range(20)]
+    path = tmp_path / "reviews.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    _run(monkeypatch, "inspect", str(path))
+    told = capsys.readouterr().out
+    assert "sequence_classification" in told
+    assert "bad" in told
+
+
+def test_inputs_are_texts_or_json_lines_and_a_broken_line_is_named(tmp_path, monkeypatch):
+    parse = cli._parser().parse_args
+    path = tmp_path / "in.txt"
+    path.write_text('one\n\n{"text": "two"}\n', encoding="utf-8")
+    assert list(cli._inputs(parse(["predict", "x", "--file", str(path)]))) == ["one", {"text": "two"}]
+    path.write_text('one\n{"text": \n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"in\.txt:2: not JSON"):
+        list(cli._inputs(parse(["predict", "x", "--file", str(path)])))
