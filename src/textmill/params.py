@@ -563,7 +563,7 @@ class Trainer(Block):
     devices: Count | Literal["auto"]
     num_nodes: Count
     strategy: str
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"]
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"]  # auto: bf16-mixed if fast
     threads: Count | None
     deterministic: bool  # the same bits again; on a GPU some operations become slower
 

@@ -20,6 +20,7 @@ from textmill.records import read_json
 from textmill.training import optimizers
 from textmill.training.data import Batches, PackedBatches, Stream
 from textmill.training.module import BEST, CHECKPOINT, RESULT, Module, Plan, quiet
+from textmill.training.precision import resolve
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -51,6 +52,7 @@ def fit(
     where the loss is no number or diverges, naming the step and the documents of the batch.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    trainer = resolve(trainer)
     if trainer.threads:
         torch.set_num_threads(trainer.threads)
     if training.early_stopping and best is None:
@@ -121,6 +123,7 @@ def make_trainer(trainer: params.Trainer, plan: Plan, logger: Logger | None) -> 
         interval: Any = timedelta(minutes=training.budget.minutes / training.validations)
     else:
         interval = math.ceil(plan.total / training.validations) * training.accumulate
+    assert trainer.precision != "auto"
     if trainer.deterministic:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, and hides nothing here
     return pl.Trainer(

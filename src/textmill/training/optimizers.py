@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from textmill import params
+from textmill.training.precision import bfloat16
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -88,7 +89,7 @@ class Muon(torch.optim.AdamW):
     """Muon for groups marked ``muon`` (Jordan et al. 2024), AdamW (Loshchilov and Hutter 2019) elsewhere.
 
     A matrix moves along its momentum, made nearly orthogonal by five Newton-Schulz steps and scaled by
-    sqrt(max(1, rows / columns)); matrices of the same shape go through them as one batch, in bfloat16.
+    sqrt(max(1, rows / columns)); matrices of the same shape go through them as one batch.
     """
 
     def __init__(
@@ -144,10 +145,11 @@ class Muon(torch.optim.AdamW):
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     """The nearest semi-orthogonal matrices, roughly: singular values between 0.7 and 1.2.
 
-    (batch, rows, columns) to the same shape; Newton-Schulz iteration of Jordan et al. 2024 in bfloat16.
+    (batch, rows, columns) to the same shape; Newton-Schulz iteration of Jordan et al. 2024, in bfloat16 where
+    the device has instructions for it.
     """
     a, b, c = QUINTIC
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if bfloat16(matrices.device) else matrices
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
