@@ -1,7 +1,7 @@
 """Every check: which figure of which table it looks at, and why that matters.
 
 A check compares one column of one table of statistics with the bounds that ``params.yaml: checks``
-gives under the same level and name. A new check is a key in params.py, a row here, and a column of
+gives under the same level and name. A new check is a key in params/checks.py, a row here, and a column of
 that name in the function that makes the table.
 """
 

@@ -1,0 +1,106 @@
+"""Labelled data, families and gates: ``tasks``, ``generation``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from textmill.params.block import Block, Count, Name, OnBad, Positive, Share
+from textmill.params.models import Kind, Training
+
+Family = Literal[
+    "sequence_classification",
+    "relation_classification",
+    "token_classification",
+    "span_extraction",
+    "sequence_to_sequence",
+    "dialogue",
+]
+
+# The architectures whose heads can serve a family of tasks.
+SERVES: dict[str, tuple[Kind, ...]] = {
+    "sequence_classification": ("encoder",),
+    "relation_classification": ("encoder",),
+    "token_classification": ("encoder",),
+    "span_extraction": ("encoder",),
+    "sequence_to_sequence": ("seq2seq",),
+    "dialogue": ("decoder",),
+}
+
+
+class TaskData(Block):
+    """Where a task's labelled examples come from and how their fields are called there.
+
+    ``path`` is the folder or file that the labels come from, from the top of the project, and what DVC
+    watches (for the sample and the hub, which have no files, the code that reads them); ``train``,
+    ``dev`` and ``test`` are names inside that folder.
+    """
+
+    format: Literal[
+        "sample", "jsonl", "csv", "tsv", "parquet", "text", "pairs", "conll", "brat", "label_studio",
+        "doccano", "squad", "spert", "semeval", "hub",
+    ]  # fmt: skip
+    path: str
+    train: str | tuple[str, ...] | None = None
+    dev: str | tuple[str, ...] | None = None  # none: cut from train by seed
+    test: str | tuple[str, ...] | None = None  # none: cut from train by seed
+    options: dict[str, Any] = {}  # of the reader: header, delimiter, encoding, columns ...
+    fields: dict[str, Any] = {}  # name in an example -> name or number in the file
+    label_names: dict[str, str] = {}  # label in the file -> label here
+    dataset: str | None = None
+    revision: str | None = None
+    dev_share: Share = 0.1  # of the training rows, where dev is not named
+    test_share: Share = 0.1  # likewise
+    limit: Count | None = None  # training examples kept, drawn by seed: for learning curves
+    on_bad_row: OnBad = "fail"
+
+    @model_validator(mode="after")
+    def _complete(self) -> TaskData:
+        if self.format == "hub" and not (self.dataset and self.revision):
+            raise ValueError("a hub data set needs dataset and revision")
+        if self.format not in ("sample", "hub") and not self.train:
+            raise ValueError(f"data of format {self.format} needs train: a path or a list of paths")
+        return self
+
+
+class Generation(Block):
+    """How text is generated (sequence_to_sequence and dialogue)."""
+
+    beams: Count
+    sample: bool
+    temperature: Positive
+    top_p: Share
+    max_new_tokens: Count
+    no_repeat_ngram: Annotated[int, Field(ge=0)]
+    length_penalty: float
+
+
+class Gate(Block):
+    """What a fine-tuned model must reach before the registry calls it the champion."""
+
+    metric: str
+    min: float | None
+    above_baseline: bool
+
+
+class Task(Block):
+    """Labelled data, a family, the pretrained model to start from, a gate."""
+
+    family: Family
+    model: Name
+    languages: tuple[str, ...]  # of the text, or of the target where text is generated
+    labels: tuple[str, ...] | None  # of the classification; null for the other families
+    multi_label: bool = False  # sequence_classification: any number of labels for a text
+    regression: bool = False  # sequence_classification: the label is a number, and labels is null
+    data: TaskData
+    finetune: Training
+    generation: Generation
+    gate: Gate
+
+    @model_validator(mode="after")
+    def _complete(self) -> Task:
+        classifies = self.family.endswith("classification")
+        if classifies and not self.labels and not self.regression:
+            raise ValueError(f"the family {self.family} needs labels: the list of them")
+        return self
