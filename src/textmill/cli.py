@@ -12,6 +12,17 @@ from typing import Any
 
 from textmill.errors import UserError
 
+# The keys of params.yaml: generation, which `textmill generate` takes as options.
+GENERATION: dict[str, type] = {
+    "beams": int,
+    "sample": bool,
+    "temperature": float,
+    "top_p": float,
+    "max_new_tokens": int,
+    "no_repeat_ngram": int,
+    "length_penalty": float,
+}
+
 
 def main() -> None:
     """Entry point: prints the answer; a user's mistake is one line and exit code 1."""
@@ -71,6 +82,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--file", type=Path, help="read texts or JSON objects, a line each, from a file")
     predict.add_argument("--batch-size", type=int, help="inputs a batch")
+
+    generate = command("generate", _generate, "the text that a model writes after, or in answer to, a prompt")
+    generate.add_argument("model", help="a task's or pretrained model's name, or a model's folder")
+    generate.add_argument("prompt", nargs="?", help="none reads it from standard input")
+    generate.add_argument("--seed", type=int, default=0, help="of the sampling; 0 by default")
+    for key, kind in GENERATION.items():
+        flag, text = f"--{key.replace('_', '-')}", f"in place of generation.{key}"
+        if kind is bool:
+            generate.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        else:
+            generate.add_argument(flag, type=kind, help=text)
+
+    serve = command("serve", _serve, "answer over HTTP, and try the tasks in a browser")
+    serve.add_argument("models", nargs="*", help="tasks' names or models' folders; none serves every task")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; by default this machine only"
+    )
+    serve.add_argument("--port", type=int, default=8000, help="8000 by default")
+    serve.add_argument("--max-inputs", type=int, default=64, help="inputs a request; 64 by default")
+    serve.add_argument("--max-characters", type=int, default=20000, help="of a text; 20000 by default")
 
     taken = command("import", _import, "turn a published checkpoint into one of ours")
     taken.add_argument("source", help="a folder or hub id: BERT, RoBERTa, GPT-2, Llama or BART")
@@ -135,44 +166,82 @@ def _compare(arguments: argparse.Namespace) -> str:
 
 
 def _predict(arguments: argparse.Namespace) -> str:
-    from textmill.prediction import Predictor
+    from textmill.prediction import Predictor, find_model
 
-    folder = Path(arguments.task)
-    if not folder.is_dir():
-        folder = Path("models/finetuned") / arguments.task
-    if not folder.is_dir():
-        known = sorted(path.name for path in Path("models/finetuned").glob("[!.]*"))
-        raise UserError(f"no fine-tuned model {arguments.task!r}; known: {', '.join(known) or 'none yet'}")
-    inputs = list(_inputs(arguments))
-    if not inputs:
+    done = 0
+    for part in Predictor(find_model(arguments.task)).parts(_inputs(arguments), arguments.batch_size):
+        for item, row in part:
+            known = {"id": item["id"]} if isinstance(item, dict) and "id" in item else {}
+            print(json.dumps(known | row, ensure_ascii=False))
+        done += len(part)
+        _show_progress(done, len(part))
+    if not done:
         raise UserError("no input: give texts, --file, or lines on standard input")
-    told = (lambda done: print(f"{done}/{len(inputs)}", file=sys.stderr)) if len(inputs) > 1000 else None
-    for row in Predictor(folder).predict(inputs, arguments.batch_size, told):
-        print(json.dumps(row, ensure_ascii=False))
     return ""
 
 
+def _show_progress(done: int, new: int) -> None:
+    """How many inputs are done: one line written anew in a terminal, in a log a line a thousand."""
+    if sys.stderr.isatty() and not sys.stdout.isatty():
+        print(f"\r{done:,} inputs done", end="", file=sys.stderr, flush=True)
+    elif done // 1000 > (done - new) // 1000:
+        print(f"{done:,} inputs done", file=sys.stderr)
+
+
 def _inputs(arguments: argparse.Namespace) -> Iterator[str | dict[str, Any]]:
-    """Texts from the command line, or lines that are texts or JSON objects."""
+    """Texts from the command line, or lines that are texts or JSON objects, as they come."""
     if arguments.input:
         yield from arguments.input
         return
+    name = str(arguments.file or "standard input")
     try:
-        lines = arguments.file.read_text(encoding="utf-8-sig") if arguments.file else sys.stdin.read()
+        stream = arguments.file.open("rb") if arguments.file else sys.stdin.buffer
     except OSError as error:
         raise UserError(f"{arguments.file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{arguments.file or 'standard input'}: not UTF-8 at byte {error.start}") from None
-    for number, line in enumerate(lines.split("\n"), 1):
-        if line.lstrip().startswith("{"):
+    with stream:
+        for number, raw in enumerate(stream, 1):
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(
-                    f"{arguments.file or 'standard input'}:{number}: not JSON: {error.msg}"
-                ) from None
-        elif line.strip():
-            yield line
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{name}:{number}: not UTF-8 at byte {error.start} of the line") from None
+            if line.lstrip().startswith("{"):
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise UserError(f"{name}:{number}: not JSON: {error.msg}") from None
+            elif line.strip():
+                yield line
+
+
+def _generate(arguments: argparse.Namespace) -> str:
+    from textmill.params import Generation, load
+    from textmill.prediction import Predictor, find_model
+
+    predictor = Predictor(find_model(arguments.model))
+    base = predictor.task.generation if predictor.task else load().generation
+    given = {key: value for key in GENERATION if (value := getattr(arguments, key)) is not None}
+    try:
+        generation = Generation.model_validate_json(json.dumps(base.model_dump() | given))
+    except ValueError as error:  # pydantic's
+        wrong = error.errors()[0]  # type: ignore[attr-defined]
+        option = str(wrong["loc"][0]).replace("_", "-")
+        raise UserError(f"--{option}: {wrong['msg']}, found {wrong['input']}") from None
+    prompt = arguments.prompt if arguments.prompt is not None else sys.stdin.read().strip()
+    if not prompt:
+        raise UserError("no prompt: give one, or text on standard input")
+    return predictor.generate(prompt, generation, arguments.seed)
+
+
+def _serve(arguments: argparse.Namespace) -> str:
+    from textmill.prediction import find_model
+    from textmill.serving import Limits, serve
+
+    names = arguments.models or sorted(path.name for path in Path("models/finetuned").glob("[!.]*"))
+    if not names:
+        raise UserError("nothing to serve: no model under models/finetuned; run dvc repro, or name a folder")
+    limits = Limits(arguments.max_inputs, arguments.max_characters)
+    serve([find_model(name) for name in names], arguments.host, arguments.port, limits)
+    return ""
 
 
 def _import(arguments: argparse.Namespace) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.errors import UserError
-from textmill.params import Task
+from textmill.params import Generation, Task
 from textmill.records import EXAMPLE_FIELDS, Example, read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CARD = "textmill.json"  # in a model's folder: what it was made for
+Input = str | Mapping[str, Any]  # a mapping with the family's fields, or a text where one is enough
 
 
 def write_card(folder: Path, name: str, task: Task, example: Example) -> None:
@@ -30,6 +32,15 @@ def inputs_of(family: str) -> tuple[str, ...]:
     """The fields of an example that a prediction needs."""
     answers = ("label", "spans", "answers", "target")
     return tuple(f.rstrip("?") for f in EXAMPLE_FIELDS[family] if f.rstrip("?") not in answers)
+
+
+def find_model(name: str, root: Path = Path("models")) -> Path:
+    """The folder of a model: of that path, or of that name under ``root``, fine-tuned before pretrained."""
+    for folder in (Path(name), root / "finetuned" / name, root / "pretrained" / name):
+        if (folder / "config.json").exists():
+            return folder
+    known = sorted({path.parent.name for path in root.glob("*/[!.]*/config.json")})
+    raise UserError(f"no model {name!r}; known: {', '.join(known) or 'none yet'}")
 
 
 def load_model(folder: Path, auto_class: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -97,27 +108,61 @@ class Predictor:
 
     def predict(
         self,
-        inputs: Sequence[str | Mapping[str, Any]],
+        inputs: Sequence[Input],
         batch_size: int | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """A prediction for each input: a mapping with the family's fields, or a text where one is enough.
+        """A prediction for each input.
 
         ``on_progress`` is told how many inputs are done. Raises UserError naming an input that lacks a field.
         """
-        if self.task is None:
-            return [self._answer(_text(item, number)) for number, item in enumerate(inputs, 1)]
-        examples = [self.example(item, number) for number, item in enumerate(inputs, 1)]
-        size = batch_size or predict_batch_size(self.task)
-        step = 16 * size  # a part at a time, so that progress can be told and memory stays bounded
         found: list[dict[str, Any]] = []
-        for start in range(0, len(examples), step):
-            found += self.family.predict(self.model, examples[start : start + step], size)
+        for part in self.parts(inputs, batch_size):
+            found += [prediction for _, prediction in part]
             if on_progress:
                 on_progress(len(found))
         return found
 
-    def example(self, item: str | Mapping[str, Any], number: int = 1) -> Example:
+    def parts(
+        self, inputs: Iterable[Input], batch_size: int | None = None
+    ) -> Iterator[list[tuple[Input, dict[str, Any]]]]:
+        """Some inputs with their predictions after the other, so that any number of them fits in memory.
+
+        A part is of several batches, which go by length.
+        """
+        rows = enumerate(inputs, 1)
+        size = batch_size or (predict_batch_size(self.task) if self.task else 1)
+        while part := list(islice(rows, 16 * size if self.task else 1)):
+            if self.task:
+                examples = [self.example(item, number) for number, item in part]
+                found = self.family.predict(self.model, examples, size)
+            else:
+                found = [self._answer(_text(item, number)) for number, item in part]
+            yield [(item, prediction) for (_, item), prediction in zip(part, found, strict=True)]
+
+    def generate(self, prompt: str, generation: Generation, seed: int) -> str:
+        """What the model writes after, or in answer to, ``prompt``; the same again for the same seed.
+
+        Raises UserError where the model does not write.
+        """
+        import torch
+
+        if self.task and self.family.generates:
+            task = self.task.model_copy(update={"generation": generation})
+            family = type(self.family)(task, self.tokenizer)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                return str(family.predict(self.model, [self.example(prompt)], 1)[0]["prediction"])
+        if self.task or self._answer == self._fill:
+            raise UserError(f"{self.name} does not write text; see textmill predict")
+        from textmill.tasks.sequence_to_sequence import generation_settings
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            settings = generation_settings(generation, self.tokenizer)
+            return str(self._write(prompt, settings)["prediction"])
+
+    def example(self, item: Input, number: int = 1) -> Example:
         """An input as an example of the family, checked."""
         assert self.task is not None
         fields = inputs_of(self.task.family)
@@ -133,6 +178,9 @@ class Predictor:
                 raise UserError(
                     f"input {number}: {field}: expected text, found {type(example[field]).__name__}"
                 )
+        problem = _misplaced(example) or _unanswerable(example)
+        if problem:
+            raise UserError(f"input {number}: {problem}")
         return example
 
     def _fill(self, text: str) -> dict[str, Any]:
@@ -147,8 +195,8 @@ class Predictor:
         ids[places] = logits[places].argmax(dim=-1)
         return {"prediction": str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()}
 
-    def _write(self, text: str) -> dict[str, Any]:
-        """The text that the model writes, from its likeliest tokens one by one."""
+    def _write(self, text: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The text with what the model writes after it, or in its place; by default the likeliest tokens."""
         import torch
 
         encoding = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self._limit())
@@ -156,16 +204,13 @@ class Predictor:
         causal = not self.model.config.is_encoder_decoder
         if causal and ids[0, -1] == self.tokenizer.eos_token_id:
             ids = ids[:, :-1]  # to go on, not to begin the next document
+        likeliest = {"do_sample": False, "max_new_tokens": 40, "pad_token_id": self.tokenizer.pad_token_id}
+        chosen = {**likeliest, "eos_token_id": self.tokenizer.eos_token_id, **(settings or {})}
+        if causal:
+            chosen["max_new_tokens"] = min(chosen["max_new_tokens"], self._limit() + 8 - ids.shape[1])
         generate: Any = self.model.generate
         with torch.inference_mode():
-            written = generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=min(40, self._limit() - ids.shape[1]) if causal else 40,
-                do_sample=False,
-                pad_token_id=self.tokenizer.pad_token_id,
-                eos_token_id=self.tokenizer.eos_token_id,
-            )
+            written = generate(input_ids=ids, attention_mask=torch.ones_like(ids), **chosen)
         return {"prediction": str(self.tokenizer.decode(written[0], skip_special_tokens=True)).strip()}
 
     def _limit(self) -> int:
@@ -174,7 +219,37 @@ class Predictor:
         return max(8, int(longest or 512) - 8)
 
 
-def _text(item: str | Mapping[str, Any], number: int) -> str:
+def _misplaced(example: Example) -> str | None:
+    """What is wrong with the marked arguments of a relation, if anything."""
+    for field in ("head", "tail"):
+        if field in example:
+            span = example[field]
+            start, end = (
+                (span.get(key) for key in ("start", "end")) if isinstance(span, dict) else (None, None)
+            )
+            if not isinstance(start, int) or not isinstance(end, int):
+                return f"{field}: expected start and end as whole numbers, found {span!r}"
+            if not 0 <= start < end <= len(example["text"]):
+                return f"{field}: {start} to {end} is outside the text of {len(example['text'])} characters"
+    return None
+
+
+def _unanswerable(example: Example) -> str | None:
+    """What is wrong with a conversation that is to be gone on with, if anything."""
+    if "turns" not in example:
+        return None
+    turns = example["turns"]
+    for number, turn in enumerate(turns if isinstance(turns, list) else [], 1):
+        if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
+            return f"turns: turn {number} has no role user or assistant"
+        if not isinstance(turn.get("text"), str):
+            return f"turns: turn {number} has no text"
+    if not isinstance(turns, list) or not any(turn["role"] == "user" for turn in turns):
+        return "turns: expected a list with a turn of the user"
+    return None
+
+
+def _text(item: Input, number: int) -> str:
     text = item if isinstance(item, str) else item.get("text")
     if not isinstance(text, str):
         raise UserError(f"input {number}: text is missing")

@@ -17,7 +17,7 @@ def _run(monkeypatch, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "sentiment", "text"], "no fine-tuned model 'sentiment'; known: none yet"),
+        (["predict", "sentiment", "text"], "no model 'sentiment'; known: none yet"),
         (["trace", "sentiment"], "no stage has made a model 'sentiment'"),
         (["results"], "params.yaml: no such file"),
         (["inspect", "nowhere.csv"], "nowhere.csv"),

@@ -87,17 +87,17 @@ def _show(family: str, example: Example, row: Mapping[str, Any], right: bool, ki
     gold, answer = row["gold"], row["prediction"]
     lines: list[tuple[str, list[Piece]]] = []
     if family == "token_classification":
-        lines.append(("Gold", _marked(example["text"], gold)))
+        lines.append(("Gold", marked(example["text"], gold)))
         if not right:
-            lines.append(("Model", _marked(example["text"], answer)))
+            lines.append(("Model", marked(example["text"], answer)))
     elif family == "span_extraction":
         spans = [_answer_span(item) for item in gold[:1] if item["text"]]
-        lines.append(("Context", _marked(example["context"], spans)))
+        lines.append(("Context", marked(example["context"], spans)))
         lines.append(("Question", [Piece(example["question"])]))
         lines += _answers(gold[0]["text"] if gold else "no answer", answer["text"] or "no answer", right)
     elif family == "relation_classification":
         spans = [{**example[key], "label": key} for key in ("head", "tail")]
-        lines.append(("Text", _marked(example["text"], spans)))
+        lines.append(("Text", marked(example["text"], spans)))
         lines += _answers(gold, answer, right)
     elif family == "dialogue":
         for turn in example["turns"][:-1]:
@@ -132,7 +132,7 @@ def _answer_span(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {"start": start, "end": start + len(answer["text"]), "label": "answer"}
 
 
-def _marked(text: str, spans: Sequence[Mapping[str, Any]]) -> list[Piece]:
+def marked(text: str, spans: Sequence[Mapping[str, Any]]) -> list[Piece]:
     """The text cut at its spans; a span that overlaps an earlier one is left out."""
     pieces, place = [], 0
     for span in sorted(spans, key=lambda span: (span["start"], span["end"])):

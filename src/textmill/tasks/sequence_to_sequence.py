@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from textmill.params import Generation
 from textmill.records import Example
 from textmill.tasks import baselines, figures, scores
 from textmill.tasks.base import Batch, Family, Feature, Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def generation_settings(spec: Generation, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """A block ``generation`` as the arguments of transformers' ``generate``."""
+    sampling = {"temperature": spec.temperature, "top_p": spec.top_p} if spec.sample else {}
+    lengths = {"length_penalty": spec.length_penalty} if spec.beams > 1 else {}
+    return {
+        "num_beams": spec.beams,
+        "do_sample": spec.sample,
+        "max_new_tokens": spec.max_new_tokens,
+        "no_repeat_ngram_size": spec.no_repeat_ngram,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        **sampling,
+        **lengths,
+    }
 
 
 class Generating(Family):
@@ -25,21 +42,11 @@ class Generating(Family):
 
     def generate(self, model: PreTrainedModel, batch: Batch) -> Any:
         """Token ids (batch, length) as ``params.yaml: tasks.*.generation`` says."""
-        spec = self.task.generation
-        sampling = {"temperature": spec.temperature, "top_p": spec.top_p} if spec.sample else {}
-        lengths = {"length_penalty": spec.length_penalty} if spec.beams > 1 else {}
         generate: Any = model.generate
         return generate(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
-            num_beams=spec.beams,
-            do_sample=spec.sample,
-            max_new_tokens=spec.max_new_tokens,
-            no_repeat_ngram_size=spec.no_repeat_ngram,
-            pad_token_id=self.tokenizer.pad_token_id,
-            eos_token_id=self.tokenizer.eos_token_id,
-            **sampling,
-            **lengths,
+            **generation_settings(self.task.generation, self.tokenizer),
         )
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:

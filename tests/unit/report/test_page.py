@@ -138,7 +138,7 @@ def test_examples_are_right_and_wrong_sure_ones_first_and_languages_in_turn() ->
 
 def test_a_long_text_is_cut_around_its_first_mark() -> None:
     text = "x" * 900 + "HERE" + "y" * 900
-    pieces = examples._clip(examples._marked(text, [{"start": 900, "end": 904, "label": "place"}]))
+    pieces = examples._clip(examples.marked(text, [{"start": 900, "end": 904, "label": "place"}]))
     assert examples.Piece("HERE", "place") in pieces
     assert sum(len(piece.text) for piece in pieces) <= examples.LONGEST + 4
 

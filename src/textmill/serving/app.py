@@ -1,0 +1,216 @@
+"""The addresses of the server: predictions and explanations as JSON, and the page.
+
+Without ``from __future__ import annotations``: FastAPI reads the types of functions that are made here.
+"""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from pydantic import BaseModel, ValidationError
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from textmill.errors import UserError
+from textmill.prediction import Predictor, inputs_of
+from textmill.serving import Limits
+from textmill.serving.batching import LARGEST, Batcher, BusyError
+from textmill.serving.inputs import About, Answer, request_model
+from textmill.serving.page import STATIC, Page, read_form
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HEADERS = {
+    # The page needs nothing from elsewhere; an explanation colours its tokens by style attributes.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
+    "connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = "127.0.0.1") -> FastAPI:
+    """The application for the given models; one thread runs them, since each takes all cores.
+
+    On a loopback ``host`` only requests that name it are answered, so that no web page elsewhere can have a
+    browser ask in its name (DNS rebinding).
+    """
+    app = FastAPI(
+        title="textmill",
+        summary="Predictions of fine-tuned models, with what they looked at.",
+        docs_url=None,  # they load scripts from elsewhere; /openapi.json is whole
+        redoc_url=None,
+    )
+    pool = ThreadPoolExecutor(1, "model")
+    page = Page(predictors, limits)
+
+    async def in_pool(run: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(run, *arguments))
+
+    @app.get("/health", tags=["server"])
+    async def health() -> dict[str, str]:
+        """Whether the server is up."""
+        return {"status": "ok"}
+
+    @app.get("/tasks", tags=["server"])
+    async def tasks() -> list[About]:
+        """What is served: families, labels, the fields of an input, and an example."""
+        return [_about(name, predictor) for name, predictor in predictors.items()]
+
+    for name, predictor in predictors.items():
+        batcher = Batcher(functools.partial(predictor.predict, batch_size=LARGEST), pool)
+        _add_task(app, name, predictor, batcher, limits)
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> RedirectResponse:
+        return RedirectResponse(f"/try/{next(iter(predictors))}")
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def static(name: str) -> Response:
+        if name not in STATIC:
+            return JSONResponse({"detail": "Not Found"}, HTTPStatus.NOT_FOUND)
+        kind, content = STATIC[name]
+        return Response(content, media_type=kind)
+
+    @app.get("/try/{name}", include_in_schema=False)
+    async def ask(name: str) -> HTMLResponse:
+        if name not in predictors:
+            return HTMLResponse(page.render(next(iter(predictors)), error=f"There is no task {name!r}."), 404)
+        return HTMLResponse(page.render(name))
+
+    @app.post("/try/{name}", include_in_schema=False)
+    async def answer(name: str, request: Request) -> HTMLResponse:
+        if name not in predictors:
+            return HTMLResponse(page.render(next(iter(predictors)), error=f"There is no task {name!r}."), 404)
+        predictor = predictors[name]
+        form = read_form(await request.body())
+        try:
+            item = page.item(name, form)
+            prediction = (await in_pool(predictor.predict, [item]))[0]
+        except (UserError, ValidationError) as error:
+            told = _words(error.errors()) if isinstance(error, ValidationError) else str(error)
+            return HTMLResponse(page.render(name, form, error=told), HTTPStatus.UNPROCESSABLE_ENTITY)
+        return HTMLResponse(page.render(name, form, item, prediction))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"detail": _words(error.errors())}, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    @app.exception_handler(UserError)
+    async def mistaken(request: Request, error: UserError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    @app.exception_handler(BusyError)
+    async def busy(request: Request, error: BusyError) -> JSONResponse:
+        headers = {"Retry-After": "1"}
+        return JSONResponse(
+            {"detail": "too many requests wait"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers
+        )
+
+    @app.middleware("http")
+    async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call(request)
+        response.headers.update(HEADERS)
+        return response
+
+    app.add_middleware(BodyLimit, limit=limits.body)
+    if host in LOOPBACK:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "testserver"])
+    return app
+
+
+def _add_task(
+    app: FastAPI,
+    name: str,
+    predictor: Predictor,
+    batcher: Batcher,
+    limits: Limits,
+) -> None:
+    """The address of a task, with the types of its family."""
+    family = predictor.task.family if predictor.task else None
+    many: Any = request_model(family, limits)
+
+    async def predict(body: many) -> Answer:
+        items = [_plain(item) for item in body.inputs]
+        if predictor.task:  # before they are put together with other people's
+            for number, item in enumerate(items, 1):
+                predictor.example(item, number)
+        return Answer(task=name, predictions=await batcher.submit(items))
+
+    failures: dict[int | str, dict[str, Any]] = {
+        413: {"description": "The body is too large."},
+        422: {"description": "Invalid input: detail says where and why.", "model": Failure},
+        503: {"description": "Too many requests wait: try again."},
+    }
+    app.post(f"/predict/{name}", tags=[name], summary=f"Predictions of {name}", responses=failures)(predict)
+
+
+class Failure(BaseModel):
+    """Why a request could not be answered."""
+
+    detail: str
+
+
+class BodyLimit:
+    """Answers 413 to a request whose body is larger than ``limit`` bytes, before it is read whole."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        parts: list[bytes] = []
+        size = int(announced) if announced.isdigit() else 0
+        more = size <= self.limit
+        while more:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size = sum(map(len, parts))
+            more = (
+                message["type"] == "http.request" and message.get("more_body", False) and size <= self.limit
+            )
+        if size > self.limit:
+            told = f"the body is larger than {self.limit:,} bytes"
+            await JSONResponse({"detail": told}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self.app(scope, replay, send)
+
+
+def _about(name: str, predictor: Predictor) -> About:
+    task = predictor.task
+    return About(
+        name=name,
+        family=task.family if task else None,
+        labels=list(task.labels) if task and task.labels else None,
+        languages=list(task.languages) if task else [],
+        inputs=list(inputs_of(task.family)) if task else ["text"],
+        example=predictor.input_example()[0],
+    )
+
+
+def _plain(body: BaseModel) -> dict[str, Any]:
+    return body.model_dump(exclude_none=True)
+
+
+def _words(errors: Any) -> str:
+    """pydantic's errors in one line each, without the text that was sent."""
+    lines = []
+    for error in errors:
+        place = ".".join(str(part) for part in error["loc"] if part != "body")
+        lines.append(f"{place}: {error['msg']}" if place else error["msg"])
+    return "; ".join(lines)

@@ -1,0 +1,80 @@
+"""Requests that come at the same time, run through the model together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+WAIT = 0.005  # seconds that a first request waits for company: little beside what a model takes
+LARGEST = 64  # inputs that are run together
+WAITING = 256  # requests that may wait; more are sent away
+
+
+class BusyError(Exception):
+    """Too many requests wait already."""
+
+
+@dataclass
+class _Job:
+    items: Sequence[Any]
+    answer: asyncio.Future[list[Any]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Batcher:
+    """Collects the inputs of several requests for one model, and gives each its own answers.
+
+    ``run`` maps a list of inputs to a list of answers; it is called in ``executor``, never twice at a time.
+    Inputs have to be checked before: one that fails would take the others of its batch with it.
+    """
+
+    def __init__(self, run: Callable[[list[Any]], list[Any]], executor: Executor) -> None:
+        self._run = run
+        self._executor = executor
+        self._waiting: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, items: Sequence[Any]) -> list[Any]:
+        """The answers to ``items``; raises BusyError where too many requests wait."""
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        job = _Job(items)
+        try:
+            self._waiting.put_nowait(job)
+        except asyncio.QueueFull:
+            raise BusyError from None
+        return await job.answer
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            jobs = await self._collect()
+            items = [item for job in jobs for item in job.items]
+            try:
+                answers = await loop.run_in_executor(self._executor, self._run, items)
+            except Exception as error:
+                for job in jobs:
+                    if not job.answer.done():
+                        job.answer.set_exception(error)
+                continue
+            place = 0
+            for job in jobs:
+                if not job.answer.done():  # who asked may have gone
+                    job.answer.set_result(answers[place : place + len(job.items)])
+                place += len(job.items)
+
+    async def _collect(self) -> list[_Job]:
+        """The first request, and those that come within WAIT, up to LARGEST inputs."""
+        jobs = [await self._waiting.get()]
+        end = asyncio.get_running_loop().time() + WAIT
+        while sum(len(job.items) for job in jobs) < LARGEST:
+            left = end - asyncio.get_running_loop().time()
+            try:
+                jobs.append(await asyncio.wait_for(self._waiting.get(), max(left, 0)))
+            except TimeoutError:
+                break
+        return jobs

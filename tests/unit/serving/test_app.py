@@ -1,0 +1,173 @@
+"""The server: documented JSON, validated and limited, the same predictions as everywhere; and its page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from textmill.prediction import Predictor
+from textmill.serving import Limits
+from textmill.serving.app import create_app
+from textmill.serving.batching import WAITING, Batcher, BusyError
+
+LIMITS = Limits(inputs=8, characters=500)
+Predictors = dict[str, Predictor]
+
+
+@pytest.fixture(scope="module")
+def client(predictors: Predictors) -> Iterator[TestClient]:
+    """A client of the application with all tasks."""
+    with TestClient(create_app(predictors, LIMITS), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_every_task_answers_as_its_predictor_does(client: TestClient, predictors: Predictors) -> None:
+    for name, predictor in predictors.items():
+        item = predictor.input_example()[0]
+        found = client.post(f"/predict/{name}", json={"inputs": [item, item]})
+        assert found.status_code == 200, found.text
+        (expected,) = predictor.predict([item])
+        assert found.json() == {"task": name, "predictions": json.loads(json.dumps([expected] * 2))}
+
+
+def test_what_is_served_is_described(client: TestClient) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+    about = {row["name"]: row for row in client.get("/tasks").json()}
+    assert about["relations"]["inputs"] == ["text", "head", "tail"]
+    assert about["sentiment"]["labels"] == ["negative", "positive"]
+    described = client.get("/openapi.json").json()
+    body = described["paths"]["/predict/dialogue"]["post"]["requestBody"]["content"]["application/json"]
+    name = body["schema"]["$ref"].split("/")[-1]
+    inputs = described["components"]["schemas"][name]["properties"]["inputs"]
+    assert inputs["maxItems"] == LIMITS.inputs
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "told"),
+    [
+        ("sentiment", {"inputs": []}, "inputs: List should have at least 1 item"),
+        ("sentiment", {"inputs": [{"text": "a"}] * 9}, "inputs: List should have at most 8 items"),
+        ("sentiment", {"inputs": [{"text": 3}]}, "inputs.0.text: Input should be a valid string"),
+        ("sentiment", {"inputs": [{"text": "  "}]}, "inputs.0.text"),
+        ("sentiment", {"inputs": [{"text": "a" * 501}]}, "inputs.0.text: String should have at most 500"),
+        ("sentiment", {"inputs": [{"txt": "a"}]}, "inputs.0.text: Field required"),
+        ("sentiment", {"texts": []}, "inputs: Field required"),
+        ("relations", {"inputs": [{"text": "ab", "head": {"start": 0, "end": 1}}]}, "inputs.0.tail"),
+        (
+            "relations",
+            {"inputs": [{"text": "ab", "head": {"start": 0, "end": 1}, "tail": {"start": 1, "end": 9}}]},
+            "input 1: tail: 1 to 9 is outside the text of 2 characters",
+        ),
+        ("dialogue", {"inputs": [{"turns": [{"role": "system", "text": "a"}]}]}, "inputs.0.turns.0.role"),
+        ("dialogue", {"inputs": [{"turns": [{"role": "assistant", "text": "a"}]}]}, "a turn of the user"),
+    ],
+)
+def test_bad_input_is_told_and_not_repeated(client: TestClient, task: str, body: Any, told: str) -> None:
+    found = client.post(f"/predict/{task}", json=body)
+    assert found.status_code == 422
+    assert told in found.json()["detail"]
+    assert set(found.json()) == {"detail"}
+
+
+def test_what_is_not_there_is_not_found(client: TestClient) -> None:
+    for path in ("/predict/nothing", "/static/app.py", "/static/..%2f..%2fpyproject.toml", "/docs"):
+        assert client.get(path).status_code in (404, 405), path
+    assert client.post("/predict/nothing", json={"inputs": ["a"]}).status_code == 404
+    assert client.post("/predict/sentiment", content=b"{broken").status_code == 422
+    page = client.get("/try/<script>alert(1)</script>")
+    assert page.status_code == 404
+    assert "<script>alert" not in page.text
+
+
+def test_a_large_body_is_refused_whether_or_not_it_says_how_large(client: TestClient) -> None:
+    large = b'{"inputs": ["' + b"a" * LIMITS.body + b'"]}'
+
+    def parts() -> Iterator[bytes]:
+        yield from (large[i : i + 9999] for i in range(0, len(large), 9999))
+
+    for content in (large, parts()):
+        found = client.post(
+            "/predict/sentiment", content=content, headers={"content-type": "application/json"}
+        )
+        assert found.status_code == 413
+        assert "larger than" in found.json()["detail"]
+
+
+def test_other_hosts_are_refused_on_loopback_only(predictors: Predictors) -> None:
+    headers = {"host": "evil.example"}
+    few = {"sentiment": predictors["sentiment"]}
+    assert TestClient(create_app(few, LIMITS)).get("/health", headers=headers).status_code == 400
+    assert TestClient(create_app(few, LIMITS, "0.0.0.0")).get("/health", headers=headers).status_code == 200
+
+
+def test_requests_that_come_together_run_together() -> None:
+    batches: list[list[int]] = []
+
+    def run(items: list[int]) -> list[int]:
+        batches.append(items)
+        if -1 in items:
+            raise ValueError("broken")
+        return [10 * item for item in items]
+
+    async def ask() -> list[Any]:
+        batcher = Batcher(run, ThreadPoolExecutor(1))
+        asked = [batcher.submit([i, i + 100]) for i in range(20)]
+        found = await asyncio.gather(*asked)
+        failed = await asyncio.gather(batcher.submit([-1]), return_exceptions=True)
+        return [*found, *failed, await batcher.submit([7])]
+
+    found = asyncio.run(ask())
+    assert found[:20] == [[10 * i, 10 * i + 1000] for i in range(20)]
+    assert isinstance(found[20], ValueError)
+    assert found[21] == [70]
+    assert len(batches) == 3
+
+
+def test_too_many_waiting_requests_are_sent_away() -> None:
+    async def ask() -> list[Any]:
+        batcher = Batcher(lambda items: items, ThreadPoolExecutor(1))
+        asked = [batcher.submit([i]) for i in range(WAITING + 3)]
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    assert sum(isinstance(answer, BusyError) for answer in asyncio.run(ask())) == 3
+
+
+FORMS: dict[str, dict[str, str]] = {
+    "sentiment": {"text": "Not <b>bad</b> & all"},
+    "entities": {"text": "Mara 在 <i>Ulmen</i>"},
+    "relations": {"text": "Mara <i>met</i> Mara 😀", "head": "Mara", "tail": "Mara"},
+    "questions": {"context": "<i>Mara</i> is here.", "question": "Who?"},
+    "headlines": {"source": "<i>Mara</i> is here."},
+    "dialogue": {"turn-0": "Good <i>day</i>.", "turn-1": "Hello.", "text": "<i>Who?</i>"},
+}
+
+
+@pytest.mark.parametrize("task", FORMS)
+def test_the_page_shows_a_form_and_a_prediction_with_every_text_escaped(
+    client: TestClient, task: str
+) -> None:
+    empty = client.get(f"/try/{task}")
+    assert empty.status_code == 200
+    assert "default-src 'none'" in empty.headers["content-security-policy"]
+    assert not re.search(r"(src|href)=.https?:", empty.text)
+    page = client.post(f"/try/{task}", data=FORMS[task])
+    assert page.status_code == 200, page.text
+    assert "<h2>Prediction</h2>" in page.text
+    assert "<i>" not in page.text
+    assert "<b>bad" not in page.text
+
+
+def test_the_page_tells_what_is_wrong_and_keeps_what_was_written(client: TestClient) -> None:
+    page = client.post("/try/relations", data={"text": "Mara <here>", "head": "Mara", "tail": "Velt"})
+    assert page.status_code == 422
+    assert "&#39;Velt&#39; does not stand in the text" in page.text
+    assert "Mara &lt;here&gt;" in page.text
+    assert client.post("/try/sentiment", data={"text": ""}).status_code == 422
+    assert client.post("/try/sentiment", data={"text": "a" * 501}).status_code == 422

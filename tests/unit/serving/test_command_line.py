@@ -1,0 +1,101 @@
+"""``textmill predict`` and ``generate``: the same answers as the library, from texts, files and a stream."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from textmill import cli
+from textmill.errors import UserError
+from textmill.params import Generation
+from textmill.prediction import Predictor, find_model
+
+Folders = dict[str, Path]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["textmill", *arguments])
+    cli.main()
+    return capsys.readouterr().out
+
+
+def test_texts_a_file_and_a_stream_give_the_same_lines(
+    folders: Folders, predictors: dict[str, Predictor], tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    texts = ["good", "一点也不好 😀", "bad tools"]
+    expected = predictors["sentiment"].predict(texts)
+    model = str(folders["sentiment"])
+    told = run(monkeypatch, capsys, "predict", model, *texts)
+    assert [json.loads(line) for line in told.splitlines()] == expected
+    path = tmp_path / "texts.txt"
+    path.write_text("\ufeff" + "\r\n\n".join(texts) + "\n", encoding="utf-8")
+    assert run(monkeypatch, capsys, "predict", model, "--file", str(path), "--batch-size", "1") == told
+    lines = "".join(json.dumps({"id": f"t{i}", "text": text}) + "\n" for i, text in enumerate(texts))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    found = [json.loads(line) for line in run(monkeypatch, capsys, "predict", model).splitlines()]
+    assert found == [{"id": f"t{i}", **row} for i, row in enumerate(expected)]
+
+
+def test_predictions_come_before_the_input_has_ended(predictors: dict[str, Predictor]) -> None:
+    def endless() -> Any:
+        while True:
+            yield "good"
+
+    assert len(next(predictors["sentiment"].parts(endless(), batch_size=2))) == 32
+
+
+def test_no_input_is_told(folders: Folders, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    with pytest.raises(SystemExit):
+        run(monkeypatch, capsys, "predict", str(folders["sentiment"]))
+    assert "no input" in capsys.readouterr().err
+
+
+def test_generation_follows_its_options_and_its_seed(folders: Folders, monkeypatch: Any, capsys: Any) -> None:
+    model = str(folders["dialogue"])
+    ask = ("generate", model, "Good day.", "--sample", "--max-new-tokens", "12")
+    one, again = (run(monkeypatch, capsys, *ask, "--seed", "3") for _ in range(2))
+    assert one == again
+    assert len({run(monkeypatch, capsys, *ask, "--seed", str(seed)) for seed in range(4)}) > 1
+    greedy, beams = run(monkeypatch, capsys, *ask[:3]), run(monkeypatch, capsys, *ask[:3], "--beams", "3")
+    assert greedy.strip() == Predictor(model).predict(["Good day."])[0]["prediction"]
+    assert isinstance(beams, str)
+
+
+def test_what_cannot_be_generated_is_told(folders: Folders, monkeypatch: Any, capsys: Any) -> None:
+    for arguments, message in (
+        (("generate", str(folders["sentiment"]), "a"), "sentiment does not write text"),
+        (
+            ("generate", str(folders["dialogue"]), "a", "--beams", "0"),
+            "--beams: Input should be greater than 0",
+        ),
+        (("generate", "nothing", "a"), "no model 'nothing'"),
+    ):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, capsys, *arguments)
+        assert message in capsys.readouterr().err
+
+
+def test_generate_has_every_key_of_the_parameters() -> None:
+    assert set(cli.GENERATION) == set(Generation.model_fields)
+    for name, kind in cli.GENERATION.items():
+        assert Generation.model_fields[name].annotation is kind, name
+
+
+def test_a_pretrained_decoder_goes_on_from_the_prompt(folders: Folders, tmp_path: Path) -> None:
+    import shutil
+
+    from textmill.params import load
+
+    folder = tmp_path / "pretrained" / "decoder"
+    shutil.copytree(folders["dialogue"], folder, ignore=shutil.ignore_patterns("textmill.json"))
+    assert find_model("decoder", tmp_path) == folder
+    written = Predictor(folder).generate("Mara Velt", load().generation, 0)
+    assert written.startswith("Mara Velt")
+    with pytest.raises(UserError, match="no model 'encoder'; known: decoder"):
+        find_model("encoder", tmp_path)
