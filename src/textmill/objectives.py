@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from textmill import params
+from textmill import byte_pairs, params
 from textmill.errors import UserError
 from textmill.tokenizer import SENTINELS
 
@@ -310,23 +310,10 @@ def token_bytes(token: str) -> bytes:
     if len(token) == 6 and token.startswith("<0x"):
         return bytes([int(token[3:5], 16)])
     token = token.removeprefix("##")
-    table = _byte_of_character()
+    table = byte_pairs.alphabet()
     if all(character in table for character in token):
         return bytes(table[character] for character in token)
     return token.replace("▁", " ").encode()
-
-
-def _byte_of_character() -> dict[str, int]:
-    """The inverse of the byte-level alphabet (Radford et al. 2019): bytes that do not print are shifted."""
-    if not _BYTES:
-        printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-        shifted = [byte for byte in range(256) if byte not in set(printable)]
-        _BYTES.update({chr(byte): byte for byte in printable})
-        _BYTES.update({chr(256 + i): byte for i, byte in enumerate(shifted)})
-    return _BYTES
-
-
-_BYTES: dict[str, int] = {}
 
 
 def _is_unspaced(character: str) -> bool:

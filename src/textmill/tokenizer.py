@@ -18,13 +18,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textmill import params
+from textmill import byte_pairs, params
 from textmill.errors import UserError
 from textmill.records import read_json, write_json
 
@@ -345,13 +345,16 @@ def _pack_split(corpus: Path, split: str, encoder: PreTrainedTokenizerFast, outp
     return entry
 
 
-def encoder_of(tokenizer: PreTrainedTokenizerFast) -> Any:
+def encoder_of(tokenizer: PreTrainedTokenizerFast) -> byte_pairs.Encode:
     """A function from a list of texts to (ids of all, each text ended by </s>; tokens of each text)."""
     end = tokenizer.eos_token_id
     backend = tokenizer.backend_tokenizer
+    fast = byte_pairs.encoder(backend, end)
+    if fast is not None:
+        return fast
 
-    def encode(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        rows = [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
+    def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        rows = [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
         counts = np.fromiter((len(row) + 1 for row in rows), np.int64, len(rows))
         flat = np.fromiter((i for row in rows for i in (*row, end)), np.int64, int(counts.sum()))
         return flat, counts
