@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("web", "dev")
+EXTRAS = ("web", "graph", "dev")
 
 
 def main() -> None:

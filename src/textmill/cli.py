@@ -103,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--max-inputs", type=int, default=64, help="inputs a request; 64 by default")
     serve.add_argument("--max-characters", type=int, default=20000, help="of a text; 20000 by default")
 
+    explain = command("explain", _explain, "which tokens of a text a model's answer hangs on")
+    explain.add_argument("model", help="a task's or pretrained model's name, or a model's folder")
+    explain.add_argument("input", help="a text, or a JSON object with the fields of the task")
+    explain.add_argument("--target", help="a label, or a part of the text, in place of what was answered")
+    explain.add_argument("--output", type=Path, help="write a page (.html) or data (.json) instead")
+
     taken = command("import", _import, "turn a published checkpoint into one of ours")
     taken.add_argument("source", help="a folder or hub id: BERT, RoBERTa, GPT-2, Llama or BART")
     taken.add_argument("output", type=Path)
@@ -188,6 +194,36 @@ def _show_progress(done: int, new: int) -> None:
         print(f"{done:,} inputs done", file=sys.stderr)
 
 
+def _explain(arguments: argparse.Namespace) -> str:
+    from textmill.explain import explain
+    from textmill.prediction import Predictor, find_model
+    from textmill.records import write_json
+
+    output = arguments.output
+    if output is not None and output.suffix not in (".html", ".json"):
+        raise UserError(f"--output {output}: expected a name that ends in .html or .json")
+    item = _item(arguments.input, "the input")
+    found = explain(Predictor(find_model(arguments.model)), item, arguments.target)
+    if output is None:
+        return found.text
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.suffix == ".json":
+        write_json(output, found.data)
+    else:
+        output.write_text(found.html(), encoding="utf-8")
+    return f"{output}: why {found.data['task']} answered as it did"
+
+
+def _item(line: str, where: str) -> str | dict[str, Any]:
+    """A line as an input: a JSON object where it begins as one, else a text."""
+    if not line.lstrip().startswith("{"):
+        return line
+    try:
+        return dict(json.loads(line))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not JSON: {error.msg}") from None
+
+
 def _inputs(arguments: argparse.Namespace) -> Iterator[str | dict[str, Any]]:
     """Texts from the command line, or lines that are texts or JSON objects, as they come."""
     if arguments.input:
@@ -204,13 +240,8 @@ def _inputs(arguments: argparse.Namespace) -> Iterator[str | dict[str, Any]]:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
             except UnicodeDecodeError as error:
                 raise UserError(f"{name}:{number}: not UTF-8 at byte {error.start} of the line") from None
-            if line.lstrip().startswith("{"):
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise UserError(f"{name}:{number}: not JSON: {error.msg}") from None
-            elif line.strip():
-                yield line
+            if line.strip():
+                yield _item(line, f"{name}:{number}")
 
 
 def _generate(arguments: argparse.Namespace) -> str:

@@ -187,7 +187,7 @@ class Predictor:
         """The likeliest token at each mask, or the text itself where there is none."""
         import torch
 
-        encoding = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self._limit())
+        encoding = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self.limit())
         with torch.inference_mode():
             logits = self.model(**{k: encoding[k] for k in ("input_ids", "attention_mask")}).logits[0]
         places = (encoding["input_ids"][0] == self.tokenizer.mask_token_id).nonzero().flatten()
@@ -199,7 +199,7 @@ class Predictor:
         """The text with what the model writes after it, or in its place; by default the likeliest tokens."""
         import torch
 
-        encoding = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self._limit())
+        encoding = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self.limit())
         ids = encoding["input_ids"]
         causal = not self.model.config.is_encoder_decoder
         if causal and ids[0, -1] == self.tokenizer.eos_token_id:
@@ -207,13 +207,14 @@ class Predictor:
         likeliest = {"do_sample": False, "max_new_tokens": 40, "pad_token_id": self.tokenizer.pad_token_id}
         chosen = {**likeliest, "eos_token_id": self.tokenizer.eos_token_id, **(settings or {})}
         if causal:
-            chosen["max_new_tokens"] = min(chosen["max_new_tokens"], self._limit() + 8 - ids.shape[1])
+            chosen["max_new_tokens"] = min(chosen["max_new_tokens"], self.limit() + 8 - ids.shape[1])
         generate: Any = self.model.generate
         with torch.inference_mode():
             written = generate(input_ids=ids, attention_mask=torch.ones_like(ids), **chosen)
         return {"prediction": str(self.tokenizer.decode(written[0], skip_special_tokens=True)).strip()}
 
-    def _limit(self) -> int:
+    def limit(self) -> int:
+        """The tokens that a pretrained model can read, less a few to write."""
         config = self.model.config
         longest = getattr(config, "max_position_embeddings", None) or getattr(config, "max_positions", None)
         return max(8, int(longest or 512) - 8)

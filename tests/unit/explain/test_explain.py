@@ -1,0 +1,195 @@
+"""Explanations: completeness, where attention goes, what hangs on the weights, and the page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from textmill.errors import UserError
+from textmill.explain import Explanation, explain
+
+CASES = ("sentiment", "entities", "relations", "questions", "headlines", "dialogue")
+
+
+@pytest.mark.parametrize("stock", [False, True], ids=["ours", "stock"])
+@pytest.mark.parametrize("name", CASES)
+def test_every_family_is_explained_and_integrated_gradients_are_complete(
+    name: str, stock: bool, make_predictor: Any, inputs: Any
+) -> None:
+    found = explain(make_predictor(name, stock=stock), inputs[name])
+    data = found.data
+    assert data == json.loads(json.dumps(data))
+    tokens = data["tokens"]
+    assert data["targets"]
+    for target in data["targets"]:
+        complete = target["completeness"]
+        difference = target["value"] - target["baseline_value"]
+        assert complete["difference"] == pytest.approx(difference, abs=1e-4)
+        assert complete["sum"] == pytest.approx(sum(target["integrated_gradients"]), abs=1e-3)
+        assert abs(complete["error"]) <= max(0.02 * abs(difference), 1e-3)
+        assert sum(target["attention"]) == pytest.approx(1, abs=0.01)
+        for method in ("integrated_gradients", "occlusion"):
+            values = target[method]
+            assert len(values) == len(tokens)
+            assert all(v == 0 for v, t in zip(values, tokens, strict=True) if t["special"])
+            assert any(values)
+    for layers in data["attention"].values():
+        weights = np.array(layers)
+        assert weights.ndim == 4
+        np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=0.01)
+    assert ("cross" in data["attention"]) == (name == "headlines")
+    assert '<section class="explanation">' in found.html_fragment()
+
+
+def test_the_tokens_spell_the_text_and_an_emoji_of_several_tokens_is_one(
+    make_predictor: Any, inputs: Any
+) -> None:
+    found = explain(make_predictor("sentiment"), inputs["sentiment"]).data
+    text = "".join(token["text"] for token in found["tokens"] if not token["special"])
+    assert text == inputs["sentiment"]["text"]
+    assert sum(token["text"] == "" for token in found["tokens"]) >= 1
+
+
+def test_occlusion_is_the_fall_of_the_score_when_the_token_is_hidden(
+    make_predictor: Any, inputs: Any
+) -> None:
+    import torch
+
+    predictor = make_predictor("sentiment")
+    found = explain(predictor, inputs["sentiment"]).data
+    target = found["targets"][0]
+    feature = predictor.family.encode(inputs["sentiment"], labelled=False)[0]
+    label = predictor.family.labels.index(target["name"])
+    for place in (1, 4):
+        ids = list(feature["input_ids"])
+        ids[place] = predictor.tokenizer.mask_token_id
+        with torch.no_grad():
+            logits = predictor.model(input_ids=torch.tensor([ids])).logits[0]
+        expected = target["value"] - float(logits[label] - logits[1 - label])
+        assert target["occlusion"][place] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_label_or_a_part_of_the_text_can_be_chosen(make_predictor: Any, inputs: Any) -> None:
+    predictor = make_predictor("sentiment")
+    good, bad = (explain(predictor, inputs["sentiment"], label) for label in ("positive", "negative"))
+    assert good.data["targets"][0]["value"] == pytest.approx(-bad.data["targets"][0]["value"], abs=1e-4)
+    with pytest.raises(UserError, match="no label 'great'; known: negative, positive"):
+        explain(predictor, inputs["sentiment"], "great")
+    chosen = explain(make_predictor("entities"), inputs["entities"], "乌尔").data["targets"]
+    assert [target["name"][:2] for target in chosen] == ["乌:", "尔:"]
+    with pytest.raises(UserError, match="the text has no 'Ulm'"):
+        explain(make_predictor("entities"), inputs["entities"], "Ulm")
+
+
+def test_gradients_of_several_labels_of_a_number_and_of_nothing(make_predictor: Any, inputs: Any) -> None:
+    several = explain(make_predictor("sentiment", multi_label=True, gate={"metric": "micro_f1"}), "not bad")
+    assert {t["name"] for t in several.data["targets"]} <= {"negative", "positive"}
+    with pytest.raises(UserError, match="the text is empty"):
+        explain(make_predictor("sentiment"), {"text": ""})
+
+
+def test_rollout_multiplies_the_layers_and_their_residual_connections() -> None:
+    import torch
+
+    from textmill.explain.attention import rollout
+
+    first = torch.tensor([[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]])  # two heads
+    second = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]] * 2)
+    by_hand = torch.tensor([[0.5, 0.5], [0.5, 0.5]]) @ torch.tensor([[0.75, 0.25], [0.25, 0.75]])
+    torch.testing.assert_close(rollout(torch.stack([first, second])), by_hand)
+
+
+def test_attention_in_use_is_left_as_it_was(make_predictor: Any, inputs: Any) -> None:
+    predictor = make_predictor("sentiment", stock=True)
+    before = predictor.model.config._attn_implementation
+    explain(predictor, inputs["sentiment"])
+    assert predictor.model.config._attn_implementation == before == "sdpa"
+
+
+def test_the_page_escapes_the_text_and_needs_nothing_else(make_predictor: Any) -> None:
+    found = explain(make_predictor("sentiment"), "<script>alert(1)</script> & not bad")
+    for page in (found.html(), found.html_fragment()):
+        assert "<script" not in page
+        assert "http" not in page.replace("http-equiv", "")
+        assert "src=" in page
+        assert page.count('src="data:image/png') == page.count("src=")
+
+
+def test_an_answer_of_nothing_has_a_page(make_predictor: Any) -> None:
+    import torch
+
+    predictor = make_predictor("entities")
+    with torch.no_grad():
+        predictor.model.classifier.bias[0] += 1000
+    found = explain(predictor, "nobody here")
+    assert found.data["targets"] == []
+    assert "found nothing" in found.html()
+
+
+def test_attributions_hang_on_the_weights(make_predictor: Any) -> None:
+    """Who explains the model, not the text, says something else of random weights (Adebayo et al. 2018)."""
+    trained = _taught(make_predictor("sentiment"))
+    texts = ["the tools are good here", "the good tools are here", "here are the tools, not bad"]
+    good = explain(trained, texts[0])
+    values = dict(_words(good))
+    assert max(values, key=lambda word: values[word]) == "good"
+    ours = [_vector(explain(trained, text, "positive")) for text in texts]
+    np.testing.assert_allclose(_vector(explain(trained, texts[0], "positive")), ours[0], atol=1e-5)
+    for parameter in trained.model.parameters():
+        if parameter.dim() > 1:
+            parameter.data = parameter.data[:, _permutation(parameter.shape[1])]
+    random = [_vector(explain(trained, text, "positive")) for text in texts]
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(ours, random, strict=True)]
+    assert np.mean(np.abs(alike)) < 0.7
+
+
+def _permutation(size: int) -> Any:
+    import torch
+
+    return torch.randperm(size, generator=torch.Generator().manual_seed(1))
+
+
+def _taught(predictor: Any) -> Any:
+    """The predictor after it has learnt that "good" is positive."""
+    import torch
+
+    torch.manual_seed(0)
+    rows = [
+        {"text": f"the tools are {word} {rest}", "pair": None, "label": label}
+        for rest in ("here", "there", "at all", "", "says Mara", "in Ulmen", "and old", "and new")
+        for word, label in (
+            ("good", "positive"),
+            ("bad", "negative"),
+            ("red", "negative"),
+            ("so", "negative"),
+        )
+    ]
+    batch = predictor.family.collate([predictor.family.encode(row)[0] for row in rows])
+    optimizer = torch.optim.AdamW(predictor.model.parameters(), lr=3e-3)
+    for _ in range(60):
+        loss = predictor.model(**batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert float(loss) < 0.05
+    return predictor
+
+
+def _vector(found: Explanation) -> np.ndarray:
+    return np.array(found.data["targets"][0]["integrated_gradients"])
+
+
+def _words(found: Explanation) -> list[tuple[str, float]]:
+    """The attribution of each word."""
+    words: list[tuple[str, float]] = []
+    for token, value in zip(found.data["tokens"], _vector(found), strict=True):
+        if token["special"]:
+            continue
+        if words and not token["text"].startswith(" "):
+            words[-1] = (words[-1][0] + token["text"], words[-1][1] + value)
+        else:
+            words.append((token["text"].strip(), value))
+    return words
