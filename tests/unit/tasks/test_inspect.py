@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from textmill.errors import UserError
-from textmill.params import Params
+from textmill.params import Params, Task, merge
 from textmill.tasks.inspect import inspect
 from textmill.tasks.readers import prepare
 
@@ -38,24 +39,131 @@ SQUAD = {
         ("d.json", json.dumps({"train": ROWS}), "sequence_classification", "jsonl"),
         ("e.txt", CONLL, "token_classification", "conll"),
         ("f.json", json.dumps(SQUAD, ensure_ascii=False), "span_extraction", "squad"),
+        ("h.txt", "".join(f"{n} {t}\n" for t, n in ROWS).encode() + b"yes caf\xe9 tools\n", "sequence_classification", "text"),
+        ("i.csv", "sentence_A,sentence_B,score,judgment\n" + "".join(f"{t},{t[::-1]},{i}.5,{n}\n" for i, (t, n) in enumerate(ROWS)), "sequence_classification", "csv"),
+        ("j.csv", "question,review,spans,answer\n" + "".join(f"Who {i}?,It is {n}. NONE,x,{n if i % 2 else 'NONE'}\n" for i, (_, n) in enumerate(ROWS)), "span_extraction", "csv"),
+        ("k.txt", "".join(f"Hello {i}? __eou__ Good day. __eou__\n" for i in range(60)), "dialogue", "text"),
+        ("l.json", json.dumps([{"tokens": ["Mara", "met", "Norbi", str(i)], "entities": [{"type": "person", "start": 0, "end": 1}]} for i in range(60)]), "token_classification", "spert"),
+        ("m.txt", "".join(f'{i}\t"The <e1>saw</e1> of <e2>Norbi {i}</e2>."\n{n}\nComment:\n\n' for i, (_, n) in enumerate(ROWS)), "relation_classification", "semeval"),
+        ("n.json", json.dumps([{"data": {"body": t}, "annotations": [{"result": [{"type": "choices", "value": {"choices": [n]}}]}]} for t, n in ROWS]), "sequence_classification", "label_studio"),
+        ("o.csv", ",text,label\r\n" + "".join(f'{i},"{t}, and\'s",{n}\r\n' for i, (t, n) in enumerate(ROWS)), "sequence_classification", "csv"),
+        ("p.tsv", ("said\tclass\n" + "".join(f"{t} 也不好\t{n}\n" for t, n in ROWS)).encode("gb18030"), "sequence_classification", "tsv"),
+        ("q.jsonl", "".join(json.dumps({"source": t, "target": n}) + "\n" for t, n in ROWS), "sequence_to_sequence", "jsonl"),
         ("g.jsonl", "".join(json.dumps({"text": t, "label": [[0, 3, n]]}) + "\n" for t, n in ROWS), "token_classification", "doccano"),
     ],
 )  # fmt: skip
 def test_the_printed_block_reads_the_file(
-    tmp_path: Path, params: Params, make_task: Any, file: str, content: str, family: str, form: str
+    tmp_path: Path, params: Params, file: str, content: str | bytes, family: str, form: str
 ) -> None:
-    (tmp_path / file).write_text(content, encoding="utf-8")
+    (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     report = inspect(tmp_path / file)
-    block = YAML(typ="safe").load(report[report.index("tasks:") :])["tasks"]
-    ((_, spec),) = block.items()
+    ((_, spec),) = blocks(report).items()
     assert (spec["family"], spec["data"]["format"]) == (family, form)
-    name = {"sequence_classification": "sentiment", "token_classification": "entities"}.get(
-        family, "questions"
-    )
-    task = make_task(name, data=spec["data"], labels=spec["labels"])
-    counts = prepare(params.model_copy(update={"tasks": {name: task}}), name, tmp_path / "out")
-    expected = {"conll": 40, "squad": 30}.get(form, 60)
+    counts = read(spec, params, tmp_path / "out")
+    expected = {"conll": 40, "squad": 30}.get(form, 61 if file == "h.txt" else 60)
     assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == expected
+    assert f": 0 of {expected}" in report
+
+
+def blocks(report: str) -> dict[str, Any]:
+    """The blocks of a report, as pasted into params.yaml."""
+    found: dict[str, Any] = YAML(typ="safe").load(report[report.index("\ntasks:") :])["tasks"]
+    return found
+
+
+def read(spec: dict[str, Any], params: Params, output: Path) -> dict[str, float]:
+    """The counts of the task_data stage for a printed block, its gate filled in."""
+    shared = {
+        "finetune": params.training.model_dump(mode="json"),
+        "generation": params.generation.model_dump(mode="json"),
+    }
+    spec["gate"]["min"] = 0.5
+    task = Task.model_validate_json(json.dumps(merge(shared, spec)))
+    return prepare(params.model_copy(update={"tasks": {"mine": task}}), "mine", output)
+
+
+def test_translations_and_relations_are_found_in_folders_and_archives(tmp_path: Path, params: Params) -> None:
+    def put(name: str, text: str) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    for split, count in (("train", 40), ("val", 5), ("test_2016", 6)):
+        put(f"two/raw/{split}.en", "".join(f"A dog {split} {i}.\n" for i in range(count)))
+        put(
+            f"two/raw/{split}.de",
+            "".join(f"Ein kleiner Hund läuft über die grüne Wiese {i}.\n" for i in range(count)),
+        )
+    put("two/README.md", "about")
+    ((_, spec),) = blocks(inspect(tmp_path / "two")).items()
+    assert (spec["data"]["train"], spec["languages"]) == (["raw/train.en", "raw/train.de"], ["de"])
+    assert [read(spec, params, tmp_path / "out")[f"{s}_examples"] for s in ("train", "dev", "test")] == [
+        40,
+        5,
+        6,
+    ]
+
+    for number in range(30):
+        put(f"old/{number}/source.txt", f"学而时习之 {number}\n")
+        put(f"old/{number}/target.txt", f"学了又时常温习 {number}\n")
+    ((_, spec),) = blocks(inspect(tmp_path / "old")).items()
+    assert read(spec, params, tmp_path / "out")["train_examples"] == 24
+
+    for number in range(20):
+        put(f"brat/d{number}.txt", f"Mara {number} met Norbi.")
+        put(f"brat/d{number}.ann", "T1\tperson 0 4\tMara\n")
+    ((_, spec),) = blocks(inspect(tmp_path / "brat")).items()
+    assert (spec["data"]["format"], spec["labels"]) == ("brat", ["person"])
+    assert read(spec, params, tmp_path / "out")["train_examples"] == 16
+
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("data/train.txt", CONLL)
+        archive.writestr("data/dev.txt", CONLL)
+    report = inspect(tmp_path / "all.zip")
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["dev"] == "all.zip/data/dev.txt"
+    assert "leakage: 40 of 40 dev rows" in report
+    assert read(spec, params, tmp_path / "out")["dev_examples"] == 40
+
+
+def test_joint_data_gets_a_block_for_its_relations_too(tmp_path: Path, params: Params) -> None:
+    rows = [
+        {
+            "tokens": ["Mara", "founded", "Norbi", str(i)],
+            "entities": [{"type": "person", "start": 0, "end": 1}, {"type": "company", "start": 2, "end": 3}],
+            "relations": [{"type": "founded", "head": 0, "tail": 1}],
+        }
+        for i in range(30)
+    ]
+    (tmp_path / "joint.json").write_text(json.dumps(rows), encoding="utf-8")
+    found = blocks(inspect(tmp_path / "joint.json"))
+    assert found["joint-relations"]["labels"] == ["none", "founded"]
+    assert (
+        sum(
+            read(found["joint-relations"], params, tmp_path / "out")[f"{s}_examples"]
+            for s in ("train", "dev", "test")
+        )
+        == 60
+    )
+
+
+def test_bad_rows_mixed_encodings_and_splits_of_one_file_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(
+        "Mara I-person\nmet O\n\n" + "Mara B-person\nVelt I-person\nmet O\n\n" * 20, encoding="utf-8"
+    )
+    report = inspect(path)
+    assert "bad rows for a: 1 of 21; mend them" in report
+    assert "a.txt:1: tag: 'I-person' (token 1)" in report
+    mixed = "".join(f"text {i} é,{i % 2}\n" for i in range(30)).encode() + b"caf\xe9,1\n"
+    (tmp_path / "b.csv").write_bytes(mixed)
+    assert "30 lines are and 1 are not: the encodings are mixed" in inspect(tmp_path / "b.csv")
+    splits = {"train": ROWS, "val": ROWS[:6], "oos_val": ROWS[:3]}
+    (tmp_path / "c.json").write_text(json.dumps(splits), encoding="utf-8")
+    report = inspect(tmp_path / "c.json")
+    assert "lists that are no split: oos_val (3)" in report
+    assert "leakage: 6 of 6 dev rows" in report
+    assert blocks(report)["c"]["data"]["options"]["key"] == {"train": "train", "dev": "val"}
 
 
 def test_splits_of_a_folder_are_found_and_leakage_between_them_is_counted(tmp_path: Path) -> None:

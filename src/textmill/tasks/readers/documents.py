@@ -14,6 +14,9 @@ from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
 from textmill.tasks.readers.tables import parse_json
 
+# A sentence of SemEval-2010 Task 8: its number, a tab, the sentence in quotes.
+SEMEVAL_LINE = re.compile(r'(\d+)\t"?(.*<e[12]>.*?)"?\s*')
+
 
 def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """SQuAD 1.1 and 2.0 JSON; without answers, or with ``is_impossible``, a question has none.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from textmill.errors import UserError
 
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 MAX_LINE = 10_000_000  # characters; a line beyond is a broken file, and would fill the memory further on
 
@@ -93,7 +93,7 @@ def _open(path: Path) -> Iterator[File]:
             if found.is_file():
                 yield from _open(found)
     elif path.is_file():
-        if path.name.endswith(_ARCHIVES):
+        if path.name.endswith(ARCHIVES):
             yield from _members(path, "*")
         else:
             yield File(str(path), _expand(path.name, path.read_bytes(), str(path)))
@@ -104,7 +104,7 @@ def _open(path: Path) -> Iterator[File]:
 def _archive_of(path: Path) -> tuple[Path, str] | None:
     """The archive that ``path`` leads into, and the rest of the way."""
     for parent in path.parents:
-        if parent.is_file() and parent.name.endswith(_ARCHIVES):
+        if parent.is_file() and parent.name.endswith(ARCHIVES):
             return parent, path.relative_to(parent).as_posix()
     return None
 

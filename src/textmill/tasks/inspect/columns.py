@@ -1,0 +1,200 @@
+"""The family that rows are of, the fields that hold what it needs, and the labels."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from textmill.tasks.inspect.formats import Found
+
+FEW = 200  # different values that a column of labels has at most
+TEXT_NAMES = ("text", "sentence", "review", "content", "text_a", "utterance", "question", "body", "comment")
+LABEL_NAMES = ("label", "labels", "class", "category", "intent", "sentiment", "target", "y")
+# The two columns of a pair of texts, in lower case.
+PAIRS = (
+    ("sentence1", "sentence2"), ("sentence_a", "sentence_b"), ("premise", "hypothesis"), ("text_a", "text_b"),
+    ("question1", "question2"), ("text1", "text2"), ("text", "pair"),
+)  # fmt: skip
+# Columns of answers in flat tables of questions, in lower case.
+ANSWERS = {
+    "context": ("context", "passage", "review", "paragraph"),
+    "answer": ("answer", "answers", "answer_text", "human_ans_spans"),
+    "start": ("start", "answer_start", "human_ans_indices"),
+}
+
+
+@dataclass
+class Shape:
+    """``family`` None where the rows do not tell; ``fields`` maps an example's fields to columns."""
+
+    family: str | None
+    text: Any  # the column that lengths and copies are counted of
+    labels: list[str] | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    fields: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # of the reader, beside the format's own
+
+
+def shape(found: Found) -> Shape:
+    """The shape of the rows of a file."""
+    rows, columns = found.rows, keys(found.rows)
+    if found.format == "squad":
+        return Shape("span_extraction", "question")
+    if found.format == "semeval":
+        return _labelled("relation_classification", "text", Counter(row["label"] for row in rows))
+    if found.format == "conll":
+        tags = Counter(tag[2:] for row in rows for tag in row["tags"] if tag[:2] in ("B-", "S-", "U-"))
+        # In IOB1 an entity begins with I unless it touches another.
+        tags = (
+            tags if len(tags) else Counter(tag[2:] for row in rows for tag in row["tags"] if tag[:2] == "I-")
+        )
+        named = set(tags) | {tag[2:] for row in rows for tag in row["tags"] if tag != "O"}
+        return Shape("token_classification", "text", sorted(named), tags)
+    if found.format == "spert":
+        entities = Counter(e["type"] for row in rows for e in row.get("entities", []))
+        entities = entities or Counter(
+            tag[2:] for row in rows for tag in row.get("tags", []) if tag[:2] in ("B-", "U-", "S-")
+        )
+        return _labelled("token_classification", "text", entities)
+    if found.format in ("doccano", "label_studio"):
+        spans, names = _annotated(found)
+        if spans or not names:
+            return _labelled("token_classification", "text", spans)
+        return _labelled("sequence_classification", "text", names)
+    if "turns" in columns:
+        return Shape("dialogue", "turns")
+    if {"source", "target"} <= set(columns):
+        return Shape("sequence_to_sequence", "source")
+    if "spans" in columns and all(isinstance(row.get("spans"), list) for row in rows):
+        return _labelled(
+            "token_classification", "text", Counter(s["label"] for row in rows for s in row["spans"])
+        )
+    return _questions(rows, columns) or _classes(rows, columns)
+
+
+def keys(rows: Sequence[Any]) -> list[Any]:
+    """The columns: names, or numbers from 0."""
+    if rows and isinstance(rows[0], dict):
+        return list(dict.fromkeys(key for row in rows[:100] for key in row))
+    return list(range(len(rows[0]))) if rows and isinstance(rows[0], list) else []
+
+
+def at(row: Any, key: Any) -> Any:
+    """A row's value in a column, None where it has none."""
+    return row.get(key) if isinstance(row, dict) else row[key] if key < len(row) else None
+
+
+def text_of(row: Any, shape: Shape) -> str:
+    """The text of a row, with that of its pair or context."""
+    parts = [
+        at(row, shape.text),
+        *(at(row, shape.fields[key]) for key in ("pair", "context") if key in shape.fields),
+    ]
+    return "\n".join(
+        part if isinstance(part, str) else json.dumps(part, ensure_ascii=False) for part in parts
+    )
+
+
+def _labelled(family: str, text: Any, counts: Counter[str]) -> Shape:
+    return Shape(family, text, _ordered(counts), counts)
+
+
+def _annotated(found: Found) -> tuple[Counter[str], Counter[str]]:
+    """The labels of spans and of whole texts in an annotation tool's export."""
+    spans: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    for row in found.rows:
+        if found.format == "doccano":
+            labels = row.get("label", row.get("labels", row.get("cats", [])))
+            for label in labels if isinstance(labels, list) else [labels]:
+                (spans if isinstance(label, list) else names)[
+                    label[2] if isinstance(label, list) else label
+                ] += 1
+            spans.update(entity["label"] for entity in row.get("entities", []))
+            continue
+        for annotation in row["annotations"][-1:]:
+            for result in annotation.get("result", []):
+                spans.update(result.get("value", {}).get("labels", []))
+                names.update(result.get("value", {}).get("choices", []))
+    return spans, names
+
+
+def _questions(rows: Sequence[Any], columns: Sequence[Any]) -> Shape | None:
+    """Questions with their contexts, and answers in ``answers`` or in columns of their own."""
+    lower = {str(key).lower(): key for key in columns}
+    named = {name: next((lower[c] for c in known if c in lower), None) for name, known in ANSWERS.items()}
+    if "question" not in lower or named["context"] is None:
+        return None
+    fields = {"question": lower["question"], "context": named["context"]}
+    if "answers" not in columns:
+        fields |= {name: key for name, key in named.items() if key is not None}
+    shape = Shape("span_extraction", fields["question"], fields=fields)
+    if "answer" in fields and (word := _no_answer(rows, fields)):
+        shape.options["no_answer"] = word
+    return shape
+
+
+def _no_answer(rows: Sequence[Any], fields: dict[str, Any]) -> str | None:
+    """The word that stands for no answer: frequent, and at the end of nearly every context."""
+    word, count = Counter(str(at(row, fields["answer"])) for row in rows).most_common(1)[0]
+    ends = sum(str(at(row, fields["context"])).endswith(word) for row in rows)
+    return word if word and count > 1 and ends > 0.9 * len(rows) else None
+
+
+def _classes(rows: Sequence[Any], columns: Sequence[Any]) -> Shape:
+    """A column of text, perhaps a second, and a column of few different values."""
+    values = {key: [at(row, key) for row in rows] for key in columns}
+    short = {
+        key: Counter(map(str, column))
+        for key, column in values.items()
+        if 1 < len(set(map(str, column))) <= min(FEW, max(2, len(rows) // 2))
+    }
+    lengths = {key: float(np.mean([len(str(v)) for v in column])) for key, column in values.items()}
+    if not lengths:
+        return Shape(None, None)
+    text = max(
+        lengths, key=lambda key: (str(key).lower() in TEXT_NAMES, not _is_code(values[key]), lengths[key])
+    )
+    fields = {}
+    lower = {str(key).lower(): key for key in columns}
+    for one, other in PAIRS:
+        if one in lower and other in lower:
+            text, fields["pair"] = lower[one], lower[other]
+    candidates = [key for key in short if key not in (text, fields.get("pair"))]
+    if not candidates:
+        return Shape(None, text)
+
+    def rank(key: Any) -> tuple[bool, bool, int]:
+        name = str(key).lower()
+        numbers = all(_is_fraction(value) for value in short[key])
+        return name in LABEL_NAMES or name.endswith(("label", "judgment")), not numbers, -len(short[key])
+
+    label = max(candidates, key=rank)
+    return Shape(
+        "sequence_classification", text, _ordered(short[label]), short[label],
+        {"text": text, "label": label, **fields},
+    )  # fmt: skip
+
+
+def _ordered(labels: Iterable[str]) -> list[str]:
+    """Labels in order; numbers by their value."""
+    return sorted(
+        labels, key=lambda label: (label.isdecimal(), int(label) if label.isdecimal() else 0, label)
+    )
+
+
+def _is_code(values: Sequence[Any]) -> bool:
+    """Whether most values are lists or mappings, or such written as text."""
+    return sum(not isinstance(v, str) or v[:1] in ("[", "{", "(") for v in values) > len(values) / 2
+
+
+def _is_fraction(value: str) -> bool:
+    try:
+        return not float(value).is_integer()
+    except ValueError:
+        return False
