@@ -18,10 +18,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textmill.errors import UserError
+from textmill.explain import explain
 from textmill.prediction import Predictor, inputs_of
 from textmill.serving import Limits
 from textmill.serving.batching import LARGEST, Batcher, BusyError
-from textmill.serving.inputs import About, Answer, request_model
+from textmill.serving.inputs import About, Answer, Explained, input_model, request_model
 from textmill.serving.page import STATIC, Page, read_form
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -65,7 +66,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     for name, predictor in predictors.items():
         batcher = Batcher(functools.partial(predictor.predict, batch_size=LARGEST), pool)
-        _add_task(app, name, predictor, batcher, limits)
+        _add_task(app, name, predictor, batcher, in_pool, limits)
 
     @app.get("/", include_in_schema=False)
     async def home() -> RedirectResponse:
@@ -93,10 +94,11 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         try:
             item = page.item(name, form)
             prediction = (await in_pool(predictor.predict, [item]))[0]
+            explanation = await in_pool(_try_explain, predictor, item)
         except (UserError, ValidationError) as error:
             told = _words(error.errors()) if isinstance(error, ValidationError) else str(error)
             return HTMLResponse(page.render(name, form, error=told), HTTPStatus.UNPROCESSABLE_ENTITY)
-        return HTMLResponse(page.render(name, form, item, prediction))
+        return HTMLResponse(page.render(name, form, item, prediction, explanation))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -130,11 +132,13 @@ def _add_task(
     name: str,
     predictor: Predictor,
     batcher: Batcher,
+    in_pool: Callable[..., Awaitable[Any]],
     limits: Limits,
 ) -> None:
-    """The address of a task, with the types of its family."""
+    """The two addresses of a task, with the types of its family."""
     family = predictor.task.family if predictor.task else None
     many: Any = request_model(family, limits)
+    one: Any = input_model(family, limits)
 
     async def predict(body: many) -> Answer:
         items = [_plain(item) for item in body.inputs]
@@ -143,12 +147,21 @@ def _add_task(
                 predictor.example(item, number)
         return Answer(task=name, predictions=await batcher.submit(items))
 
+    async def explained(body: one) -> Explained:
+        item = _plain(body)
+        predictor.example(item)
+        prediction = (await in_pool(predictor.predict, [item]))[0]
+        found = await in_pool(explain, predictor, item)
+        return Explained(task=name, prediction=prediction, explanation=found.data, html=found.html_fragment())
+
     failures: dict[int | str, dict[str, Any]] = {
         413: {"description": "The body is too large."},
         422: {"description": "Invalid input: detail says where and why.", "model": Failure},
         503: {"description": "Too many requests wait: try again."},
     }
-    app.post(f"/predict/{name}", tags=[name], summary=f"Predictions of {name}", responses=failures)(predict)
+    about: dict[str, Any] = {"tags": [name], "responses": failures}
+    app.post(f"/predict/{name}", summary=f"Predictions of {name}", **about)(predict)
+    app.post(f"/explain/{name}", summary=f"A prediction of {name}, explained", **about)(explained)
 
 
 class Failure(BaseModel):
@@ -205,6 +218,14 @@ def _about(name: str, predictor: Predictor) -> About:
 
 def _plain(body: BaseModel) -> dict[str, Any]:
     return body.model_dump(exclude_none=True)
+
+
+def _try_explain(predictor: Predictor, item: dict[str, Any]) -> str | None:
+    """The explanation as HTML, None where the model's kind has none."""
+    try:
+        return explain(predictor, item).html_fragment()
+    except UserError:
+        return None
 
 
 def _words(errors: Any) -> str:

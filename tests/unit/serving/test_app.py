@@ -37,6 +37,18 @@ def test_every_task_answers_as_its_predictor_does(client: TestClient, predictors
         assert found.json() == {"task": name, "predictions": json.loads(json.dumps([expected] * 2))}
 
 
+def test_a_prediction_is_explained_as_data_and_as_html(client: TestClient, predictors: Predictors) -> None:
+    for name, predictor in predictors.items():
+        item = predictor.input_example()[0]
+        found = client.post(f"/explain/{name}", json=item)
+        assert found.status_code == 200, found.text
+        told = found.json()
+        assert told["prediction"] == json.loads(json.dumps(predictor.predict([item])[0]))
+        assert told["explanation"]["tokens"]
+        assert told["html"].startswith("<section")
+    assert client.post("/explain/sentiment", json={"text": ""}).status_code == 422
+
+
 def test_what_is_served_is_described(client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     about = {row["name"]: row for row in client.get("/tasks").json()}
@@ -160,6 +172,7 @@ def test_the_page_shows_a_form_and_a_prediction_with_every_text_escaped(
     page = client.post(f"/try/{task}", data=FORMS[task])
     assert page.status_code == 200, page.text
     assert "<h2>Prediction</h2>" in page.text
+    assert "What the model looked at" in page.text
     assert "<i>" not in page.text
     assert "<b>bad" not in page.text
 

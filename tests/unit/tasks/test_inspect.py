@@ -41,7 +41,7 @@ SQUAD = {
         ("f.json", json.dumps(SQUAD, ensure_ascii=False), "span_extraction", "squad"),
         ("h.txt", "".join(f"{n} {t}\n" for t, n in ROWS).encode() + b"yes caf\xe9 tools\n", "sequence_classification", "text"),
         ("i.csv", "sentence_A,sentence_B,score,judgment\n" + "".join(f"{t},{t[::-1]},{i}.5,{n}\n" for i, (t, n) in enumerate(ROWS)), "sequence_classification", "csv"),
-        ("j.csv", "question,review,spans,answer\n" + "".join(f"Who {i}?,It is {n}. NONE,x,{n if i % 2 else 'NONE'}\n" for i, (_, n) in enumerate(ROWS)), "span_extraction", "csv"),
+        ("j.csv", "question,review,spans,answer\n" + "".join(f"Who {i}?,It is {n} {i}. NONE,x,{n if i % 2 else 'NONE'}\n" for i, (_, n) in enumerate(ROWS)), "span_extraction", "csv"),
         ("k.txt", "".join(f"Hello {i}? __eou__ Good day. __eou__\n" for i in range(60)), "dialogue", "text"),
         ("l.json", json.dumps([{"tokens": ["Mara", "met", "Norbi", str(i)], "entities": [{"type": "person", "start": 0, "end": 1}]} for i in range(60)]), "token_classification", "spert"),
         ("m.txt", "".join(f'{i}\t"The <e1>saw</e1> of <e2>Norbi {i}</e2>."\n{n}\nComment:\n\n' for i, (_, n) in enumerate(ROWS)), "relation_classification", "semeval"),
