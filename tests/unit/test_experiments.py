@@ -1,5 +1,6 @@
 """Overlays written over the committed parameters."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -7,8 +8,12 @@ import pytest
 
 from textmill.errors import UserError
 from textmill.experiments import write_params
-from textmill.params import load
+from textmill.params import Params, load
+from textmill.tasks.readers import prepare
 
+ROOT = Path(__file__).parents[2]
+# Where the overlays' data lies, as `make params ROOT=...` is told; without it nothing is read.
+DATA = Path(os.environ.get("TEXTMILL_DATA", ROOT / "data" / "raw"))
 COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 OVERLAY = """
 corpus:
@@ -65,3 +70,43 @@ def test_an_overlay_that_does_not_validate_leaves_the_file_as_it_was(project):
 def test_an_unknown_experiment_is_told_with_the_known_ones(project):
     with pytest.raises(UserError, match="no such experiment; known: mine"):
         write_params("none", project)
+
+
+def _overlaid(name: str, folder: Path) -> Params:
+    (folder / "experiments").mkdir(parents=True)
+    (folder / "params.yaml").write_text(COMMITTED, encoding="utf-8")
+    overlay = ROOT / "experiments" / f"{name}.yaml"
+    (folder / "experiments" / overlay.name).write_text(overlay.read_text(encoding="utf-8"), encoding="utf-8")
+    write_params(name, folder, data_root=str(DATA))
+    return load(folder / "params.yaml")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml")))
+def test_every_overlay_validates_and_gives_every_task_a_model(name, tmp_path):
+    params = _overlaid(name, tmp_path)
+    assert set(params.pretrain) == {task.model for task in params.tasks.values()}
+    assert "world" not in params.corpus.sources
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overlay", "task", "counts"),
+    [
+        ("english", "clinc150", (15100, 3100, 5500)),
+        ("english", "sick", (4500, 500, 4927)),
+        ("english", "sick-relatedness", (4500, 500, 4927)),
+        ("african", "swahili", (2109, 300, 604)),
+        ("african", "yoruba", (2171, 305, 645)),
+        ("african", "amharic", (1750, 250, 500)),
+        ("classical", "classical", (25034, 366, 566)),
+        ("translation", "multi30k", (29000, 1014, 1000)),
+        ("translation", "multi30k-de-en", (29000, 1014, 1000)),
+    ],
+)
+def test_an_overlays_data_are_read_completely(overlay, task, counts, tmp_path):
+    params = _overlaid(overlay, tmp_path)
+    if not Path(params.tasks[task].data.path).exists():
+        pytest.skip(f"{DATA} (TEXTMILL_DATA) has no such data")
+    found = prepare(params, task, tmp_path / "out")
+    assert tuple(found[f"{split}_examples"] for split in ("train", "dev", "test")) == counts
+    assert found["skipped"] == 0

@@ -7,6 +7,7 @@ and line, with ``skip`` it is counted and listed, and reading goes on behind it.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import io
 import json
@@ -281,6 +282,15 @@ def _text(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
         yield Row("\n".join(paragraph), name, begin)
 
 
+def _conll(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
+    """A sentence a document: the first column of its lines, joined by spaces."""
+    for item in _text(name, stream, source, limit):
+        if isinstance(item, Row):
+            tokens = [line.split()[0] for line in item.text.split("\n")]
+            item = dataclasses.replace(item, text=" ".join(tokens))
+        yield item
+
+
 def _jsonl(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
     for item in _lines(name, stream, source, limit):
         if isinstance(item, BadInput):
@@ -426,6 +436,7 @@ _READERS: dict[str, Reader] = {
     "text": _text,
     "jsonl": _jsonl,
     "csv": _csv,
+    "conll": _conll,
     "parquet": _text,  # by _parquet: it needs to jump about in its file
     "html": _html,
     "warc": _warc,

@@ -27,7 +27,7 @@ class Source(Block):
     without files (sample, docstrings, hub) names the code that reads it.
     """
 
-    format: Literal["sample", "docstrings", "text", "jsonl", "csv", "parquet", "html", "warc", "hub"]
+    format: Literal["sample", "docstrings", "text", "jsonl", "csv", "parquet", "conll", "html", "warc", "hub"]
     licence: str
     path: str
     glob: str | None = None

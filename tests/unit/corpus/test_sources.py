@@ -69,6 +69,14 @@ def test_text(corpus_params, tmp_path, unit, expected, packing):
     assert [(line, text) for _, line, text in found] == expected
 
 
+def test_conll_gives_a_sentence_without_its_tags(corpus_params, tmp_path):
+    (tmp_path / "a.txt").write_text("Mara B-PER\nlaughs O\n. O\n\n\nቀዳሚው O\nክልል I-LOC\n", encoding="utf-8")
+    assert rows(corpus_params, tmp_path / "a.txt", format="conll") == [
+        ("a.txt", 1, "Mara laughs ."),
+        ("a.txt", 6, "ቀዳሚው ክልል"),
+    ]
+
+
 def test_tables(corpus_params, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"body": "one", "by": "x"}\n\n{"body": "二"}\n', encoding="utf-8")
     assert rows(corpus_params, tmp_path / "a.jsonl", format="jsonl", text_field="body") == [
