@@ -18,8 +18,10 @@ GENERATION: dict[str, type] = {
     "sample": bool,
     "temperature": float,
     "top_p": float,
+    "min_new_tokens": int,
     "max_new_tokens": int,
     "no_repeat_ngram": int,
+    "repetition_penalty": float,
     "length_penalty": float,
 }
 

@@ -22,8 +22,10 @@ def generation_settings(spec: Generation, tokenizer: PreTrainedTokenizerBase) ->
     return {
         "num_beams": spec.beams,
         "do_sample": spec.sample,
+        "min_new_tokens": spec.min_new_tokens,
         "max_new_tokens": spec.max_new_tokens,
         "no_repeat_ngram_size": spec.no_repeat_ngram,
+        "repetition_penalty": spec.repetition_penalty,
         "pad_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         **sampling,

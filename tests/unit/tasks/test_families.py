@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,24 @@ def test_predictions_do_not_depend_on_the_batch_or_on_labels(
         for e in EXAMPLES[name]
     ]
     assert family.predict(model, bare, batch_size=8) == together
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_length_and_repetition_are_what_the_parameters_say(
+    beams: int, tokenizer: Any, make_task: Any, make_model: Any
+) -> None:
+    def written(**generation: Any) -> list[int]:
+        task = make_task("headlines", generation={"beams": beams, "max_new_tokens": 9, **generation})
+        family: Any = FAMILIES[task.family](task, tokenizer)
+        batch = family.collate([family.encode(EXAMPLES["headlines"][0], labelled=False)[0]])
+        ids: list[int] = family.generate(make_model(family), batch)[0, 1:].tolist()
+        return ids
+
+    assert len(set(written(min_new_tokens=9))) < 9  # an untrained model repeats itself
+    assert len(written(min_new_tokens=9, max_new_tokens=9)) == 9
+    assert len(set(written(min_new_tokens=9, repetition_penalty=1e4))) == 9
+    pairs = list(pairwise(written(min_new_tokens=9, no_repeat_ngram=2)))
+    assert len(set(pairs)) == len(pairs) == 8
 
 
 @pytest.mark.parametrize("example", ENTITIES)
