@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
 CARD = "textmill.json"  # in a model's folder: what it was made for
 Input = str | Mapping[str, Any]  # a mapping with the family's fields, or a text where one is enough
+SEEDS = "seeds"  # in a fine-tuned folder: the models of the other seeds, a folder each
 
 
-def write_card(folder: Path, name: str, task: Task, example: Example) -> None:
-    """Write what a fine-tuned folder is for: the task's name and block, and an example of its input."""
+def write_card(
+    folder: Path, name: str, task: Task, example: Example, fitted: Mapping[str, float] | None = None
+) -> None:
+    """Write what a fine-tuned folder is for: the task's name and block, an example of its input, and what was
+    fitted on its dev split (``temperature``, which its weights have already, and ``threshold``)."""
     fields = inputs_of(task.family)
     shown = {field: example[field] for field in fields if example.get(field) is not None}
     if task.family == "dialogue":
         shown["turns"] = shown["turns"][:-1]
-    write_json(folder / CARD, {"task": name, "spec": task.model_dump(mode="json"), "input_example": shown})
+    spec = task.model_dump(mode="json")
+    write_json(folder / CARD, {"task": name, "spec": spec, "input_example": shown, **(fitted or {})})
 
 
 def inputs_of(family: str) -> tuple[str, ...]:
@@ -83,6 +88,7 @@ class Predictor:
             kind = FAMILIES[self.task.family]
             self.model, self.tokenizer = load_model(self.folder, kind.auto_class)
             self.family = kind(self.task, self.tokenizer)
+            self.family.threshold = self.card.get("threshold")
         else:
             architecture = (read_json(self.folder / "config.json").get("architectures") or [""])[0]
             endings = {

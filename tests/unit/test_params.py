@@ -61,6 +61,11 @@ SLIPS = [
     ("format: sample, licence", "format: text, licence", ["corpus.sources.world", "needs unit"]),
     ("  width: 192", "  width: 190", ["width 190 is not a multiple of heads"]),
     ("labels: [negative, positive]", "labels: null", ["tasks.sentiment", "needs labels"]),
+    ("labels: [negative, positive]", "labels: [bad, good]", ["behaviour", "labels negative and positive"]),
+    ("budget: {epochs: 4}", "out_of_scope: other", ["out_of_scope", "'other' is none of the labels"]),
+    ("budget: {epochs: 4}", "class_weights: {positive: 2}", ["a weight for each of negative, positive"]),
+    ("budget: {epochs: 2}", "class_weights: balanced", ["tasks.entities", "give one label to a text"]),
+    ("  min_new_tokens: 0", "  min_new_tokens: 65", ["generation", "65 is more than max_new_tokens 64"]),
 ]
 
 

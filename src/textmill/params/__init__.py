@@ -46,7 +46,7 @@ from textmill.params.models import (
     Trainer,
     Training,
 )
-from textmill.params.tasks import SERVES, Family, Gate, Generation, Task, TaskData
+from textmill.params.tasks import SERVES, Family, Finetune, Gate, Generation, Task, TaskData
 from textmill.params.tree import Data, Energy, Params, Tracking
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "EarlyStopping",
     "Energy",
     "Family",
+    "Finetune",
     "Gate",
     "Generation",
     "Kind",

@@ -28,6 +28,9 @@ SERVES: dict[str, tuple[Kind, ...]] = {
     "dialogue": ("decoder",),
 }
 
+# The families that give one label to a text, unless several or a number are asked for.
+ONE_LABEL = ("sequence_classification", "relation_classification")
+
 
 class TaskData(Block):
     """Where a task's labelled examples come from and how their fields are called there.
@@ -64,16 +67,38 @@ class TaskData(Block):
         return self
 
 
+class Finetune(Training):
+    """One fine-tuning: a training, and what only labelled data can ask for. What is not named is off."""
+
+    seeds: Count = 1  # models trained, from the seed on; the best on dev is kept
+    class_weights: Literal["balanced"] | dict[str, Positive] | None = None  # of the labels in the loss
+    out_of_scope: str | None = None  # a label that is not learnt: what the model is too unsure of
+
+
 class Generation(Block):
-    """How text is generated (sequence_to_sequence and dialogue)."""
+    """How text is generated (sequence_to_sequence and dialogue).
+
+    ``length_penalty`` is the power of the length that a beam's score is divided by: above 0 favours longer
+    texts. ``repetition_penalty`` divides the logits of tokens that were written before (Keskar et al. 2019).
+    """
 
     beams: Count
     sample: bool
     temperature: Positive
     top_p: Share
+    min_new_tokens: Annotated[int, Field(ge=0)]
     max_new_tokens: Count
     no_repeat_ngram: Annotated[int, Field(ge=0)]
+    repetition_penalty: Positive
     length_penalty: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Generation:
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError(
+                f"min_new_tokens {self.min_new_tokens} is more than max_new_tokens {self.max_new_tokens}"
+            )
+        return self
 
 
 class Gate(Block):
@@ -94,13 +119,29 @@ class Task(Block):
     multi_label: bool = False  # sequence_classification: any number of labels for a text
     regression: bool = False  # sequence_classification: the label is a number, and labels is null
     data: TaskData
-    finetune: Training
+    finetune: Finetune
     generation: Generation
+    behaviour: Literal["sentiment"] | None = None  # tests of behaviour that evaluate runs too
     gate: Gate
+
+    @property
+    def one_label(self) -> bool:
+        """Whether a text, or what is marked in it, is given one label."""
+        return self.family in ONE_LABEL and not self.multi_label and not self.regression
 
     @model_validator(mode="after")
     def _complete(self) -> Task:
         classifies = self.family.endswith("classification")
         if classifies and not self.labels and not self.regression:
             raise ValueError(f"the family {self.family} needs labels: the list of them")
+        labels = set(self.labels or ())
+        weights, outside = self.finetune.class_weights, self.finetune.out_of_scope
+        if weights and not self.one_label:
+            raise ValueError("finetune.class_weights is for families that give one label to a text")
+        if isinstance(weights, dict) and set(weights) != labels:
+            raise ValueError(f"finetune.class_weights needs a weight for each of {', '.join(sorted(labels))}")
+        if outside and not (self.one_label and outside in labels):
+            raise ValueError(f"finetune.out_of_scope: {outside!r} is none of the labels of a classification")
+        if self.behaviour and not {"negative", "positive"} <= labels:
+            raise ValueError("behaviour: sentiment needs the labels negative and positive")
         return self

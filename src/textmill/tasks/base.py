@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textmill.params import Task
@@ -37,6 +38,8 @@ class Family:
     pipeline: ClassVar[str]
     added_tokens: ClassVar[tuple[str, ...]] = ()
     generates: ClassVar[bool] = False
+
+    threshold: float | None = None  # certainty below which an answer is the task's out_of_scope label
 
     def __init__(self, task: Task, tokenizer: PreTrainedTokenizerBase) -> None:
         self.task = task
@@ -85,6 +88,14 @@ class Family:
         """Tables beside the scores (by label, confusion) as JSON."""
         return {}
 
+    def learns(self, example: Example) -> bool:
+        """Whether a labelled example is one to train on."""
+        return True
+
+    def class_weights(self, train: Sequence[Example]) -> list[float] | None:
+        """Weights of the labels in the loss, in the model's order, where the task asks for them."""
+        return None
+
     # What follows.
 
     def score(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -103,6 +114,17 @@ class Family:
         ``run`` runs the model over the batches, for instance through a Lightning Trainer; without it the
         batches are run here, in evaluation mode and without gradients.
         """
+        windows, outputs = self.outputs(model, examples, batch_size, run)
+        return [self.decode(*row) for row in zip(examples, windows, outputs, strict=True)]
+
+    def outputs(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[Example],
+        batch_size: int,
+        run: Runner | None = None,
+    ) -> tuple[list[list[Feature]], list[list[Any]]]:
+        """Each example's windows, and what ``forward`` gave for them; arguments as for ``predict``."""
         windows = [self.encode(example, labelled=False) for example in examples]
         flat = [feature for row in windows for feature in row]
         order = sorted(range(len(flat)), key=lambda i: (len(flat[i]["input_ids"]), i))
@@ -112,11 +134,8 @@ class Family:
         for rows, found in zip(chosen, (run or self._runner(model))(batches), strict=True):
             for i, output in zip(rows, found, strict=True):
                 outputs[i] = output
-        predictions, start = [], 0
-        for example, row in zip(examples, windows, strict=True):
-            predictions.append(self.decode(example, row, outputs[start : start + len(row)]))
-            start += len(row)
-        return predictions
+        edges = [0, *accumulate(map(len, windows))]
+        return windows, [outputs[start:end] for start, end in pairwise(edges)]
 
     def _runner(self, model: PreTrainedModel) -> Runner:
         import torch

@@ -88,6 +88,21 @@ def classification(
     return Scores(rows, metrics)
 
 
+def scope(gold: Sequence[str], predicted: Sequence[str], outside: str) -> Scores:
+    """Accuracy on examples in scope, and recall of those out of scope (Larson et al. 2019)."""
+    within = np.array([label != outside for label in gold], dtype=float)
+    right = np.array([a == b for a, b in zip(gold, predicted, strict=True)], dtype=float)
+    rows = np.stack([within, within * right, 1 - within, (1 - within) * right], axis=1)
+
+    def metrics(sums: np.ndarray) -> Metrics:
+        return {
+            "in_scope_accuracy": _ratio(sums[..., 1], sums[..., 0]),
+            "out_of_scope_recall": _ratio(sums[..., 3], sums[..., 2]),
+        }
+
+    return Scores(rows, metrics)
+
+
 def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> np.ndarray:
     """Counts (labels, labels): row the gold label, column the predicted one."""
     index = {label: i for i, label in enumerate(labels)}

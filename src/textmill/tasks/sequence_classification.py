@@ -23,6 +23,12 @@ class SequenceClassification(Family):
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The labels that the model learns; one that is out of scope is told by its lack of certainty."""
+        return tuple(label for label in self.known if label != self.task.finetune.out_of_scope)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The labels that occur in the data and in predictions."""
         return self.task.labels or ()
 
     def model_config(self) -> dict[str, Any]:
@@ -77,7 +83,9 @@ class SequenceClassification(Family):
             sure = min(max(p, 1 - p) for p in found.values())
             return {"prediction": chosen, "score": sure, "probabilities": found}
         best = self.labels[int(np.argmax(outputs[0]))]
-        return {"prediction": best, "score": found[best], "probabilities": found}
+        unsure = self.threshold is not None and found[best] < self.threshold
+        answer = self.task.finetune.out_of_scope if unsure else best
+        return {"prediction": answer, "score": found[best], "probabilities": found}
 
     def gold(self, example: Example) -> Any:
         return example.get("label")
@@ -88,7 +96,22 @@ class SequenceClassification(Family):
             return scores.regression(gold, predicted)
         if self.task.multi_label:
             return scores.multi_label(gold, predicted, self.labels)
-        return scores.classification(gold, predicted, self.labels)
+        measured = scores.classification(gold, predicted, self.known)
+        outside = self.task.finetune.out_of_scope
+        return scores.join([measured, scores.scope(gold, predicted, outside)]) if outside else measured
+
+    def learns(self, example: Example) -> bool:
+        return (
+            self.task.finetune.out_of_scope is None or self.gold(example) != self.task.finetune.out_of_scope
+        )
+
+    def class_weights(self, train: Sequence[Example]) -> list[float] | None:
+        """Named by the task, or balanced: examples / (labels x examples of the label), as in scikit-learn."""
+        weights = self.task.finetune.class_weights
+        if weights == "balanced":
+            counts = Counter(example["label"] for example in train if self.learns(example))
+            return [counts.total() / (len(self.labels) * max(counts[label], 1)) for label in self.labels]
+        return [weights[label] for label in self.labels] if weights else None
 
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
         labels = [example["label"] for example in train]
@@ -124,18 +147,18 @@ class SequenceClassification(Family):
         if self.task.regression or self.task.multi_label:
             return {}
         gold, predicted = self._sides(examples, predictions)
-        matrix = scores.confusion(gold, predicted, self.labels)
-        return {"confusion_matrix": figures.confusion_matrix(matrix, self.labels)}
+        matrix = scores.confusion(gold, predicted, self.known)
+        return {"confusion_matrix": figures.confusion_matrix(matrix, self.known)}
 
     def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
         if self.task.regression or self.task.multi_label:
             return {}
         gold, predicted = self._sides(examples, predictions)
-        matrix = scores.confusion(gold, predicted, self.labels)
+        matrix = scores.confusion(gold, predicted, self.known)
         return {
-            "labels": list(self.labels),
+            "labels": list(self.known),
             "confusion": matrix.tolist(),
-            "by_label": by_label(matrix, self.labels),
+            "by_label": by_label(matrix, self.known),
         }
 
     @staticmethod

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textmill.params import Params
-from textmill.prediction import predict_batch_size, write_card
+from textmill.prediction import SEEDS, predict_batch_size, write_card
 from textmill.records import read_examples
 from textmill.tasks import FAMILIES
 from textmill.tasks.base import prepare_tokenizer
+from textmill.training.calibration import calibrate
 from textmill.training.data import BucketedBatches
 from textmill.training.fit import fit
 
@@ -31,9 +33,53 @@ def finetune(
     """Train the pretrained model in ``model`` on the task's train split, and save it in ``output``.
 
     The dev split is scored ``validations`` times; for the families that classify or point, the weights with
-    the best gate metric are kept. ``folder`` holds resume checkpoints. Returns metrics of the training and
-    of the dev split (``dev_`` and the metric's name).
+    the best gate metric are kept. ``folder`` holds resume checkpoints. With ``seeds`` above 1 as many models
+    are trained, from the parameters' seed on: the best on dev is saved, the others in ``output/seeds``, and
+    the logged curves are the first one's. Returns metrics of the training and of the dev split (``dev_`` and
+    the metric's name; with several seeds also its ``_mean`` and ``_deviation``).
     """
+    task = params.tasks[name]
+    seeds = range(params.seed, params.seed + task.finetune.seeds)
+    if len(seeds) == 1:
+        return _train(params, name, params.seed, data, model, output, logger, folder)
+    trained = {
+        seed: _train(
+            params,
+            name,
+            seed,
+            data,
+            model,
+            output / SEEDS / str(seed),
+            logger if seed == params.seed else None,
+            folder / str(seed),
+        )
+        for seed in seeds
+    }
+    headline = f"dev_{task.gate.metric}"
+    kept = max(seeds, key=lambda seed: trained[seed][headline])
+    for path in (output / SEEDS / str(kept)).iterdir():
+        path.rename(output / path.name)
+    (output / SEEDS / str(kept)).rmdir()
+    values = [trained[seed][headline] for seed in seeds]
+    return {
+        **trained[kept],
+        "seed": kept,
+        f"{headline}_mean": statistics.fmean(values),
+        f"{headline}_deviation": statistics.stdev(values),
+    }
+
+
+def _train(
+    params: Params,
+    name: str,
+    seed: int,
+    data: Path,
+    model: Path,
+    output: Path,
+    logger: Logger | None,
+    folder: Path,
+) -> dict[str, float]:
+    """One model, from one seed: its new head, the order of the examples, and dropout are drawn from it."""
     import torch
     import transformers
 
@@ -44,7 +90,7 @@ def finetune(
     tokenizer = transformers.AutoTokenizer.from_pretrained(model)
     added = prepare_tokenizer(kind, tokenizer)
     family = kind(task, tokenizer)
-    torch.manual_seed(params.seed)  # the new head's weights
+    torch.manual_seed(seed)  # the new head's weights
     network: PreTrainedModel = getattr(transformers, kind.auto_class).from_pretrained(
         model, dtype=torch.float32, **family.model_config()
     )
@@ -52,8 +98,8 @@ def finetune(
         network.resize_token_embeddings(len(tokenizer))
 
     train, dev = read_examples(data, "train"), read_examples(data, "dev")
-    features = [feature for example in train for feature in family.encode(example)]
-    held_out = [feature for example in dev for feature in family.encode(example)]
+    features = [feature for example in train if family.learns(example) for feature in family.encode(example)]
+    held_out = [feature for example in dev if family.learns(example) for feature in family.encode(example)]
     size = task.finetune.batch_size
 
     def score(trained: PreTrainedModel) -> dict[str, float]:
@@ -63,17 +109,25 @@ def finetune(
     choose = not family.generates
     metrics = fit(
         network,
-        train=BucketedBatches(features, family.collate, size, seed=params.seed),
+        train=BucketedBatches(features, family.collate, size, seed=seed),
         validation=BucketedBatches(held_out, family.collate, 2 * size, seed=None),
         training=task.finetune,
         trainer=params.trainer,
-        seed=params.seed,
+        seed=seed,
         logger=logger,
         folder=folder,
         score=score if choose else None,
         best=task.gate.metric if choose else None,
+        class_weights=family.class_weights(train),
     )
+    fitted = calibrate(family, network, dev, predict_batch_size(task))
+    family.threshold = fitted.get("threshold")
     network.save_pretrained(output)
     tokenizer.save_pretrained(output)
-    write_card(output, name, task, dev[0])
-    return {**metrics, "train_windows": len(features), **{f"dev_{k}": v for k, v in score(network).items()}}
+    write_card(output, name, task, dev[0], fitted)
+    return {
+        **metrics,
+        **fitted,
+        "train_windows": len(features),
+        **{f"dev_{k}": v for k, v in score(network).items()},
+    }

@@ -39,11 +39,13 @@ def fit(
     folder: Path,
     score: Callable[[PreTrainedModel], dict[str, float]] | None = None,
     best: str | None = None,
+    class_weights: list[float] | None = None,
 ) -> dict[str, float]:
     """Train ``model`` in place on ``train``, and score it ``training.validations`` times on ``validation``.
 
     ``score`` gives further metrics of the model at each validation, logged as ``dev_<name>``; ``best`` names
-    the metric (one of them, or ``validation_loss``) whose best weights are kept instead of the last. A run
+    the metric (one of them, or ``validation_loss``) whose best weights are kept instead of the last;
+    ``class_weights`` weigh the labels in the training loss. A run
     that was interrupted goes on from the last checkpoint in ``folder``, to the same bits, if its parameters
     and data are the same; ``folder`` is empty of checkpoints at the end.
 
@@ -77,6 +79,7 @@ def fit(
         fixed_shape=isinstance(train, PackedBatches),
         score=score,
         best=best,
+        class_weights=class_weights,
         peak=peak_flops(trainer) if logger is not None else None,
     )
     checkpoint = _resumable(folder, plan.fingerprint)

@@ -54,6 +54,7 @@ class Plan:
     fixed_shape: bool  # all training batches have one shape
     score: Callable[[PreTrainedModel], dict[str, float]] | None
     best: str | None  # the metric whose best weights are kept
+    class_weights: list[float] | None = None  # of the labels, in the training loss
     peak: float | None = None  # FLOP/s of this machine's matrix products
 
 
@@ -105,9 +106,12 @@ class Module(pl.LightningModule):
             labels = labels[:, 1:]
         count = (labels != IGNORED).sum()
         spec = self.training_spec
-        if self.trainer.training and (spec.label_smoothing or spec.z_loss) and labels.ndim == 2:
+        weights = self.plan.class_weights
+        changed = spec.label_smoothing or spec.z_loss or weights
+        if self.trainer.training and changed and not labels.is_floating_point():
             logits = output.logits[:, :-1] if self.shifts else output.logits
-            return smoothed_loss(logits, labels, spec.label_smoothing, spec.z_loss), count
+            given = None if weights is None else torch.tensor(weights, device=logits.device)
+            return smoothed_loss(logits, labels, spec.label_smoothing, spec.z_loss, given), count
         return output.loss, count
 
     def training_step(self, batch: Batch) -> Tensor:
@@ -420,13 +424,18 @@ class Module(pl.LightningModule):
             write_json(self.plan.folder / RESULT, result)
 
 
-def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, z: float) -> Tensor:
+def smoothed_loss(
+    logits: Tensor, labels: Tensor, smoothing: float, z: float, weights: Tensor | None = None
+) -> Tensor:
     """Cross-entropy with smoothed labels (Szegedy et al. 2016, section 7) plus z times the mean square of the
-    logarithm of the softmax's normaliser (Chowdhery et al. 2022, section 5); (..., classes) and (...)."""
+    logarithm of the softmax's normaliser (Chowdhery et al. 2022, section 5); (..., classes) and (...).
+
+    With weights (classes,) it is the weighted mean over the labels.
+    """
     flat, wanted = logits.flatten(0, -2).float(), labels.flatten()
     if flat.shape[0] != wanted.shape[0]:  # a model that computes only the logits which have a label
         wanted = wanted[wanted != IGNORED]
-    loss = F.cross_entropy(flat, wanted, ignore_index=IGNORED, label_smoothing=smoothing)
+    loss = F.cross_entropy(flat, wanted, weights, ignore_index=IGNORED, label_smoothing=smoothing)
     if z:
         loss = loss + z * flat[wanted != IGNORED].logsumexp(dim=-1).square().mean()
     return loss

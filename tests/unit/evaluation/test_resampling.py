@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from textmill.evaluation.analysis import calibration, slices
+from textmill.evaluation.calibration import expected_error
 from textmill.evaluation.metrics import bootstrap, mcnemar, paired_bootstrap
+from textmill.evaluation.slices import seen_in, slices
 from textmill.tasks import scores
 
 
@@ -57,7 +58,7 @@ def test_mcnemar_counts_only_where_the_systems_differ() -> None:
 def test_calibration_is_the_gap_between_what_is_said_and_what_is_right() -> None:
     certainty = np.r_[np.full(100, 0.95), np.full(100, 0.55)]
     right = np.r_[np.ones(95), np.zeros(5), np.ones(35), np.zeros(65)].astype(bool)
-    found = calibration(certainty, right)
+    found = expected_error(certainty, right)
     assert found["expected_calibration_error"] == pytest.approx(0.5 * 0.0 + 0.5 * 0.2)
     assert [row["examples"] for row in found["bins"]] == [100, 100]
 
@@ -67,7 +68,33 @@ def test_slices_name_where_the_score_drops_most_first() -> None:
         {"text": "x" * (10 + i), "language": "en" if i < 60 else "zh", "label": "a"} for i in range(120)
     ]
     right = [1.0 if e["language"] == "en" else 0.0 for e in examples]
-    found = slices(examples, scores.means({"accuracy": right}), "accuracy")
+    seen = np.zeros(120, dtype=bool)
+    found = slices(examples, scores.means({"accuracy": right}), "accuracy", seen, seed=1)
     assert found[0]["accuracy"] == 0
-    assert {row["slice"] for row in found} >= {"language: en", "language: zh"}
+    assert {row["slice"] for row in found} >= {"language en", "language zh"}
     assert all("label" not in row["slice"] for row in found)  # a slice of everything says nothing
+
+
+def test_two_properties_together_are_a_slice_where_they_are_worse_than_each() -> None:
+    examples = [
+        {"text": "x" * (10 + i % 40), "language": ("en", "zh")[i % 2], "label": ("a", "b")[i // 120]}
+        for i in range(240)
+    ]
+    right = [0.0 if (e["language"], e["label"]) == ("zh", "b") else 1.0 for e in examples]
+    seen = np.zeros(240, dtype=bool)
+    found = slices(examples, scores.means({"accuracy": right}), "accuracy", seen, seed=1)
+    assert found[0] == {
+        "slice": "language zh, label b", "examples": 60, "accuracy": 0.0, "low": 0.0, "high": 0.0,
+        "difference": -0.75,
+    }  # fmt: skip
+    assert not any("language en, label" in row["slice"] for row in found)
+
+
+def test_examples_that_train_has_too_are_found_whatever_their_case_and_label() -> None:
+    train = [{"text": "Good  food", "label": "a"}, {"text": "Bad", "pair": "worse", "label": "a"}]
+    test = [
+        {"text": "good food", "label": "b"},
+        {"text": "Bad", "label": "a"},
+        {"text": "food", "label": "a"},
+    ]
+    assert seen_in(train, test).tolist() == [True, False, False]

@@ -17,6 +17,7 @@ from textmill.errors import UserError
 from textmill.params import Budget, EarlyStopping, Lora, Schedule, load
 from textmill.training.data import Batches
 from textmill.training.fit import fit, total_steps
+from textmill.training.module import smoothed_loss
 
 ROOT = Path(__file__).parents[3]
 PARAMS = load(ROOT / "params.yaml")
@@ -245,6 +246,21 @@ def test_smoothing_and_z_loss_move_the_training_loss_only(tmp_path):
     )  # fmt: skip
     assert other["train_loss"] > plain["train_loss"] + 0.1
     assert other["validation_loss"] == pytest.approx(plain["validation_loss"], abs=0.1)
+
+
+def test_the_loss_of_a_classifier_is_weighted_and_smoothed():
+    logits, labels = (
+        torch.randn(6, 3, generator=torch.Generator().manual_seed(1)),
+        torch.tensor([0, 1, 2, 2, 1, 0]),
+    )
+    weights = torch.tensor([1.0, 2.0, 0.5])
+    each = -logits.log_softmax(-1)[torch.arange(6), labels] * weights[labels]
+    found = smoothed_loss(logits, labels, 0.0, 0.0, weights)
+    assert found == pytest.approx(float(each.sum() / weights[labels].sum()), abs=1e-6)
+    smoothed = smoothed_loss(logits, labels, 0.3, 0.0)
+    even = -logits.log_softmax(-1).mean(-1)
+    plain = -logits.log_softmax(-1)[torch.arange(6), labels]
+    assert smoothed == pytest.approx(float((0.7 * plain + 0.3 * even).mean()), abs=1e-6)
 
 
 def test_activation_checkpointing_gives_the_same_weights(tmp_path):

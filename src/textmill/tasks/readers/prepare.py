@@ -61,13 +61,13 @@ def prepare(params: Params, name: str, output: Path) -> dict[str, float | int]:
         )
         splits["train"] = [splits["train"][i] for i in sorted(kept)]
     metrics: dict[str, float | int] = {"skipped": len(skipped)}
-    seen = Counter(_key(example) for example in splits["train"])
+    seen = Counter(same_text(example) for example in splits["train"])
     for split in SPLITS:
         examples = _numbered(splits[split], split)
         write_jsonl(output / f"{split}.jsonl", examples)
         metrics[f"{split}_examples"] = len(examples)
         if split != "train":
-            metrics[f"{split}_seen_in_train"] = sum(_key(example) in seen for example in examples)
+            metrics[f"{split}_seen_in_train"] = sum(same_text(example) in seen for example in examples)
     metrics["train_duplicates"] = len(splits["train"]) - len(seen)
     lengths = [sum(map(len, example_texts(example))) for example in splits["train"]]
     metrics["train_mean_characters"] = round(sum(lengths) / len(lengths), 1)
@@ -87,7 +87,7 @@ def _numbered(examples: Sequence[Example], split: str) -> list[Example]:
     return numbered
 
 
-def _key(example: Example) -> str:
+def same_text(example: Example) -> str:
     """What makes two rows the same text: their running texts, without differences in white space and case."""
     texts = example_texts(example)[:1] if "source" in example else example_texts(example)
     if "turns" in example:
@@ -100,7 +100,7 @@ def _key(example: Example) -> str:
 def _group(example: Example) -> str:
     """What must stay on one side of a cut: the group it names, or all that is said of one text."""
     alone = example.get("context") or (example["text"] if "head" in example else None)
-    return str(example.get("group") or alone or _key(example))
+    return str(example.get("group") or alone or same_text(example))
 
 
 def _stratum(example: Example) -> str:

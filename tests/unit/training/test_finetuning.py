@@ -1,0 +1,123 @@
+"""Fine-tuning end to end on a tiny model: seeds, what is kept, what is fitted on dev."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from textmill.evaluation import evaluate
+from textmill.models.auto import model_class
+from textmill.models.configuration import from_architecture
+from textmill.params import Architecture, Params, load
+from textmill.prediction import Predictor
+from textmill.records import read_json, write_jsonl
+from textmill.tokenizer import train
+from textmill.training.finetuning import finetune
+
+GOOD, BAD = ("good", "lovely", "很好"), ("bad", "dreadful", "很差")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Labelled texts, a tiny encoder that was never trained, and parameters that fit it."""
+    import torch
+
+    top = tmp_path_factory.mktemp("finetune")
+    rows = [
+        {
+            "id": f"s{i}",
+            "text": f"{(GOOD, BAD)[i % 2][i % 3]} tools {i % 7}",
+            "label": ("positive", "negative")[i % 2],
+        }
+        for i in range(96)
+    ]
+    # Of the words below the model has seen none.
+    strange = [{"id": f"o{i}", "text": f"{i} {'xyzw'[i % 4]} ??", "label": "oos"} for i in range(12)]
+    for split, part in (
+        ("train", rows[:48]),
+        ("dev", rows[48:72] + strange[:6]),
+        ("test", rows[72:] + strange[6:]),
+    ):
+        write_jsonl(top / "data" / f"{split}.jsonl", part)
+    params = load()
+    spec = params.tokenizer.model_copy(update={"kind": "bpe", "vocabulary_size": 320})
+    tokenizer = train([row["text"] for row in rows] * 2, spec)
+    shape = params.architecture.model_dump() | {
+        "layers": 1, "width": 16, "heads": 2, "key_value_heads": 2, "feed_forward": 32, "max_positions": 64,
+        "dropout": 0.0,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    config = from_architecture("encoder", Architecture(**shape), tokenizer)
+    model_class("encoder", "masked_lm")(config).save_pretrained(top / "model")
+    tokenizer.save_pretrained(top / "model")
+    return {"params": params, "top": top}
+
+
+def _with(params: Params, **finetune: Any) -> Params:
+    task = params.tasks["sentiment"]
+    spec = task.finetune.model_dump(mode="json") | {
+        "budget": {"steps": 30}, "batch_size": 16, "learning_rate": 0.01, "max_length": 32, "validations": 2,
+        "optimizer": task.finetune.optimizer.model_dump(mode="json") | {"name": "adamw"},
+    } | finetune  # fmt: skip
+    labels = ["negative", "positive", "oos"]
+    metric = "in_scope_accuracy" if finetune.get("out_of_scope") else "accuracy"
+    raw = task.model_dump(mode="json") | {
+        "labels": labels, "finetune": spec, "gate": {"metric": metric, "min": None, "above_baseline": False},
+        "behaviour": None,
+    }  # fmt: skip
+    trainer = params.trainer.model_copy(update={"threads": 1, "precision": "32-true"})
+    made = type(task).model_validate_json(json.dumps(raw))
+    return params.model_copy(update={"tasks": {"sentiment": made}, "trainer": trainer})
+
+
+def _run(project: dict[str, Any], folder: Path, **settings: Any) -> tuple[Params, dict[str, float]]:
+    params = _with(project["params"], **settings)
+    top = project["top"]
+    metrics = finetune(
+        params, "sentiment", top / "data", top / "model", folder / "out", logger=None, folder=folder / "state"
+    )
+    return params, metrics
+
+
+def test_what_is_out_of_scope_is_not_learnt_and_told_by_everyone_who_predicts(
+    project: dict[str, Any], tmp_path: Path
+) -> None:
+    params, metrics = _run(
+        project, tmp_path, out_of_scope="oos", class_weights={"negative": 2, "positive": 1, "oos": 1}
+    )
+    card = read_json(tmp_path / "out" / "textmill.json")
+    assert card["threshold"] == metrics["threshold"]
+    assert card["temperature"] == metrics["temperature"]
+    assert read_json(tmp_path / "out" / "config.json")["id2label"] == {"0": "negative", "1": "positive"}
+    found, _ = evaluate(params, "sentiment", project["top"] / "data", tmp_path / "out", tmp_path / "scores")
+    assert found["in_scope_accuracy"] > 0.9
+    assert 0 <= found["out_of_scope_recall"] <= 1
+    assert found["baseline_linear_in_scope_accuracy"] > 0.9
+    predictor = Predictor(tmp_path / "out")
+    for row in predictor.predict(["lovely tools 1", "?? zz 3"]):
+        assert (row["prediction"] == "oos") == (row["score"] < card["threshold"])
+
+
+def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
+    project: dict[str, Any], tmp_path: Path
+) -> None:
+    params, metrics = _run(project, tmp_path, seeds=3, budget={"steps": 6})
+    others = sorted(path.name for path in (tmp_path / "out" / "seeds").iterdir())
+    kept = str(int(metrics["seed"]))
+    assert sorted([*others, kept]) == ["1", "2", "3"]
+    assert metrics["dev_accuracy"] >= metrics["dev_accuracy_mean"]
+    found, _ = evaluate(params, "sentiment", project["top"] / "data", tmp_path / "out", tmp_path / "scores")
+    seeds = read_json(tmp_path / "scores" / "scores.json")["seeds"]
+    assert seeds["models"] == 3
+    assert seeds["values"]["accuracy"][0] == pytest.approx(found["accuracy"], abs=1e-6)
+    assert found["accuracy_seeds_mean"] == pytest.approx(sum(seeds["values"]["accuracy"]) / 3, abs=1e-6)
+    # The one that is kept is the same as if its seed alone had been trained.
+    from safetensors.torch import load_file
+
+    alone, _ = _run(project, tmp_path / "alone", budget={"steps": 6})
+    if kept == str(alone.seed):
+        one, other = (load_file(p / "out" / "model.safetensors") for p in (tmp_path, tmp_path / "alone"))
+        assert all((one[name] == other[name]).all() for name in one)
