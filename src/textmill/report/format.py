@@ -5,6 +5,7 @@ from __future__ import annotations
 METRICS = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
+    "directed_macro_f1": "macro-F1 with directions",
     "micro_f1": "micro-F1",
     "f1": "F1",
     "exact_match": "exact match",

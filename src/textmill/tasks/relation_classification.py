@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from textmill.records import Example
-from textmill.tasks.base import MARKERS, Feature
+from textmill.tasks import scores
+from textmill.tasks.base import MARKERS, Feature, Prediction
 from textmill.tasks.sequence_classification import SequenceClassification
 
 
@@ -25,6 +26,12 @@ class RelationClassification(SequenceClassification):
         if labelled:
             feature["labels"] = self.labels.index(example["label"])
         return [feature]
+
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        found = super().measure(examples, predictions)
+        if not any(scores.undirected(label) for label in self.labels):
+            return found
+        return scores.join([found, scores.directed(*self._sides(examples, predictions), self.labels)])
 
     def _around(self, example: Example) -> dict[str, list[int]]:
         """The encoding of ever smaller surroundings of the two arguments, until both fit."""

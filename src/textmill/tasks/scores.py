@@ -6,6 +6,7 @@ set are added up and the metric is taken of the sums. A bootstrap then is one ma
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from textmill.tasks.words import answer_tokens, has_han, words
+
+_DIRECTED = re.compile(r"(.+)\((?:e1,e2|e2,e1)\)")
 
 Span = tuple[int, int, str]
 Metrics = dict[str, np.ndarray]
@@ -59,13 +62,8 @@ def means(values: Mapping[str, Sequence[float]]) -> Scores:
     return Scores(np.stack(columns, axis=1), metrics)
 
 
-def classification(
-    gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str], outside: str | None = None
-) -> Scores:
-    """Accuracy and macro-F1 (mean of the labels' F1, over labels that occur in gold or prediction).
-
-    ``outside`` names a label left out of the macro mean, as "Other" in SemEval-2010 Task 8.
-    """
+def classification(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Scores:
+    """Accuracy and macro-F1 (mean of the labels' F1, over labels that occur in gold or prediction)."""
     index = {label: i for i, label in enumerate(labels)}
     size = len(labels)
     rows = np.zeros((len(gold), 1 + 3 * size))
@@ -76,12 +74,11 @@ def classification(
     rows[at, 1 + truth] = truth == guess
     rows[at, 1 + size + truth] = 1
     rows[at, 1 + 2 * size + guess] = 1
-    counted = np.array([label != outside for label in labels])
 
     def metrics(sums: np.ndarray) -> Metrics:
         hits, truths, guesses = (sums[..., 1 + i * size : 1 + (i + 1) * size] for i in range(3))
         f1 = _ratio(2 * hits, truths + guesses)
-        present = ((truths + guesses) > 0) & counted
+        present = (truths + guesses) > 0
         macro = _ratio((f1 * present).sum(-1), present.sum(-1))
         return {"accuracy": _ratio(hits.sum(-1), sums[..., 0]), "macro_f1": macro}
 
@@ -99,6 +96,35 @@ def scope(gold: Sequence[str], predicted: Sequence[str], outside: str) -> Scores
             "in_scope_accuracy": _ratio(sums[..., 1], sums[..., 0]),
             "out_of_scope_recall": _ratio(sums[..., 3], sums[..., 2]),
         }
+
+    return Scores(rows, metrics)
+
+
+def undirected(label: str) -> str | None:
+    """The relation of a label with a direction, ``Cause-Effect(e1,e2)``; None for a label without one."""
+    found = _DIRECTED.fullmatch(label)
+    return found and found[1]
+
+
+def directed(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Scores:
+    """The official score of SemEval-2010 Task 8 (Hendrickx et al. 2010, section 4): ``directed_macro_f1``.
+
+    The mean F1 of the relations, each counted over both of its directions; an answer of the right relation
+    in the wrong direction is a wrong answer. Labels without a direction (Other) have no F1 of their own.
+    """
+    relations = sorted({relation for label in labels if (relation := undirected(label))})
+    index = {relation: i for i, relation in enumerate(relations)}
+    size = len(relations)
+    rows = np.zeros((len(gold), 3 * size))
+    for row, truth, guess in zip(rows, gold, predicted, strict=True):
+        for place, relation in enumerate((undirected(truth), undirected(guess)), 1):
+            if relation is not None:
+                row[place * size + index[relation]] = 1
+                row[index[relation]] = truth == guess
+
+    def metrics(sums: np.ndarray) -> Metrics:
+        hits, truths, guesses = (sums[..., i * size : (i + 1) * size] for i in range(3))
+        return {"directed_macro_f1": _ratio(2 * hits, truths + guesses).mean(-1)}
 
     return Scores(rows, metrics)
 
