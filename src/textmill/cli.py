@@ -111,6 +111,19 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--target", help="a label, or a part of the text, in place of what was answered")
     explain.add_argument("--output", type=Path, help="write a page (.html) or data (.json) instead")
 
+    graph = command("graph", _graph, "a knowledge graph of what two models find in texts")
+    graph.add_argument("entities", help="a token-classification task's name, or a model's folder")
+    graph.add_argument("relations", help="a relation-classification task's name, or a model's folder")
+    graph.add_argument("input", nargs="+", help=".jsonl, .parquet or .txt files, or sample")
+    graph.add_argument("--output", type=Path, default=Path("reports/graph"), help="reports/graph by default")
+    graph.add_argument("--none", default="none", help="the label of pairs without a relation: none")
+    graph.add_argument("--min-score", type=float, default=0.5, help="edges below are left out: 0.5")
+    graph.add_argument("--gold", help="an edges.csv to score against, or sample: the facts of its world")
+    graph.add_argument(
+        "--train", type=Path, nargs="*",
+        help="examples that say which types are related; by default those of the two tasks under data/tasks",
+    )  # fmt: skip
+
     taken = command("import", _import, "turn a published checkpoint into one of ours")
     taken.add_argument("source", help="a folder or hub id: BERT, RoBERTa, GPT-2, Llama or BART")
     taken.add_argument("output", type=Path)
@@ -214,6 +227,32 @@ def _explain(arguments: argparse.Namespace) -> str:
     else:
         output.write_text(found.html(), encoding="utf-8")
     return f"{output}: why {found.data['task']} answered as it did"
+
+
+def _graph(arguments: argparse.Namespace) -> str:
+    from textmill.graph.construct import construct, told
+    from textmill.graph.extraction import CHUNK
+    from textmill.params import load
+    from textmill.prediction import Predictor, find_model
+
+    entities, relations = (Predictor(find_model(name)) for name in (arguments.entities, arguments.relations))
+    train = arguments.train
+    if train is None:
+        read = (Path("data/tasks") / predictor.name / "train.jsonl" for predictor in (entities, relations))
+        train = [path for path in read if path.is_file()]
+    summary = construct(
+        entities,
+        relations,
+        arguments.input,
+        arguments.output,
+        none=arguments.none,
+        min_score=arguments.min_score,
+        train=train,
+        gold=arguments.gold,
+        seed=load().seed,
+        on_progress=lambda done: _show_progress(done, CHUNK),
+    )
+    return told(summary, arguments.output)
 
 
 def _item(line: str, where: str) -> str | dict[str, Any]:

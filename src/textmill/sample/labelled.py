@@ -78,7 +78,7 @@ _ARGUMENTS = {("person", "company"), ("company", "place"), ("company", "product"
 def _relations(draw: Draw, speech: Tongue, part: World) -> Example:
     wanted = draw.choice((*LABELS["relations"], "none"))
     while True:
-        facts, told = _scene(draw, speech, part, *draw.choice(_STATING[wanted]))
+        facts, told = scene(draw, speech, part, *draw.choice(_STATING[wanted]))
         stated = {
             (head, tail): label
             for fact in facts
@@ -91,7 +91,7 @@ def _relations(draw: Draw, speech: Tongue, part: World) -> Example:
             return {"text": told.text, "head": _span(head), "tail": _span(tail), "label": wanted}
 
 
-def _scene(
+def scene(
     draw: Draw, speech: Tongue, part: World, predicate: str, kind: type[Entity]
 ) -> tuple[list[Fact], Told]:
     """One or two sentences, one of which has ``predicate`` (any, if empty), and the facts they state."""

@@ -51,6 +51,11 @@ def join(parts: Sequence[Scores]) -> Scores:
     return Scores(np.concatenate([part.rows for part in parts], axis=1), metrics)
 
 
+def renamed(part: Scores, prefix: str) -> Scores:
+    """The same scores with ``prefix`` before their names."""
+    return Scores(part.rows, lambda sums: {f"{prefix}{name}": v for name, v in part.metrics(sums).items()})
+
+
 def means(values: Mapping[str, Sequence[float]]) -> Scores:
     """Metrics that are means over examples."""
     names = list(values)

@@ -1,0 +1,156 @@
+"""The graph command: texts and two models in, a graph and its scores out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textmill.errors import UserError
+from textmill.graph.build import Key, build, key_of
+from textmill.graph.extraction import Annotated, argument_types, extract, gathered
+from textmill.graph.scores import graph_scores, joint_scores
+from textmill.graph.write import read_edges, write
+from textmill.records import read_jsonl, write_json, write_jsonl
+
+if TYPE_CHECKING:
+    from textmill.prediction import Predictor
+
+SAMPLE = "sample"  # in place of a file: texts, or facts, of the sample's world
+SAMPLE_TEXTS = 400
+
+
+def construct(
+    entities: Predictor,
+    relations: Predictor,
+    inputs: Sequence[str],
+    output: Path,
+    *,
+    none: str,
+    min_score: float,
+    train: Sequence[Path],
+    gold: str | None,
+    seed: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Read ``inputs``, write the graph and what was found in each text to ``output``; returns the summary.
+
+    ``inputs``: .jsonl with "text" (and entities, relations where they are known), .parquet with documents,
+    .txt with a text a line, or "sample". ``train``: examples whose relations say which types of entities
+    are asked about; without any, all pairs are. ``gold``: an edges.csv, or "sample", the facts of its world.
+    Texts whose entities and relations are known are scored, and make the gold graph where none is named.
+    """
+    known = [example for path in train for example in read_jsonl(path)]
+    arguments = argument_types(gathered(known, none)) if known else None
+    texts, truth = _texts(inputs, none, seed)
+    found = list(extract(entities, relations, texts, arguments, none, on_progress))
+    graph = build(found, min_score)
+    write_jsonl(output / "texts.jsonl", found)
+    written = [path.name for path in write(graph, output)]
+    summary: dict[str, Any] = {
+        "texts": len(found),
+        "mentions": sum(len(row["spans"]) for row in found),
+        "relations": sum(len(row["relations"]) for row in found),
+        "nodes": len(graph.nodes),
+        "edges": len(graph.edges),
+        "arguments": sorted([*types, *sorted(labels)] for types, labels in (arguments or {}).items()),
+    }
+    if truth:
+        summary["joint"] = joint_scores(truth, found).values()
+        whole = build(truth)
+        summary["graph"] = graph_scores(graph, whole.nodes, whole.edges)
+    if gold is not None:
+        nodes, edges = _gold(gold, seed)
+        summary["gold"] = graph_scores(graph, nodes, edges)
+        # What the texts can have said: both names in one text.
+        together = {
+            pair
+            for row in found
+            for keys in [{key_of(row["text"][s["start"] : s["end"]], s["label"]) for s in row["spans"]}]
+            for pair in ((a, b) for a in keys for b in keys)
+        }
+        told = {edge for edge in edges if (edge[0], edge[2]) in together}
+        summary["gold"]["edges_with_both_names_in_a_text"] = len(told)
+        summary["gold"]["edge_recall_of_those"] = len(told & set(graph.edges)) / len(told) if told else 0.0
+    write_json(output / "summary.json", summary)
+    return {**summary, "written": [*written, "texts.jsonl", "summary.json"]}
+
+
+def _texts(inputs: Sequence[str], none: str, seed: int) -> tuple[list[Annotated], list[Annotated]]:
+    """The texts to read, and the same with their gold where all of them have it."""
+    if SAMPLE in inputs:
+        from textmill.sample.knowledge import annotated
+
+        rows = list(annotated(seed, SAMPLE_TEXTS))
+        return rows, rows
+    examples = [row for name in inputs for row in _rows(Path(name))]
+    if examples and all("spans" in row or "head" in row for row in examples):
+        rows = gathered(examples, none)
+        return rows, rows
+    return examples, []
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The texts of a file; a document's sentences one by one, since relations stand within a sentence."""
+    from textmill.tasks.words import sentences
+
+    if path.suffix == ".jsonl":
+        for number, row in enumerate(read_jsonl(path), 1):
+            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+                raise UserError(
+                    f"{path}:{number}: expected an object with a text; found {json.dumps(row)[:60]}"
+                )
+            yield row
+        return
+    if path.suffix not in (".parquet", ".txt"):
+        raise UserError(f"{path}: expected .jsonl, .parquet or .txt")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    if path.suffix == ".parquet":
+        import polars
+
+        documents = polars.read_parquet(path, columns=["id", "text"]).rows()
+    else:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        documents = [(f"{path.name}:{number}", line) for number, line in enumerate(lines, 1)]
+    for name, text in documents:
+        for start, end in sentences(text):
+            yield {"id": str(name), "text": text[start:end]}
+
+
+def _gold(gold: str, seed: int) -> tuple[set[Key], set[tuple[Key, str, Key]]]:
+    if gold != SAMPLE:
+        return read_edges(Path(gold))
+    from textmill.sample.knowledge import edges
+
+    found = {
+        (key_of(head, head_type), relation, key_of(tail, tail_type))
+        for part in ("open", "held")
+        for head, head_type, relation, tail, tail_type in edges(seed, part)
+    }
+    return {key for head, _, tail in found for key in (head, tail)}, found
+
+
+def told(summary: dict[str, Any], output: Path) -> str:
+    """The summary for a terminal."""
+    lines = [
+        f"{summary['texts']:,} texts, {summary['mentions']:,} mentions, {summary['relations']:,} relations: "
+        f"{summary['nodes']:,} nodes, {summary['edges']:,} edges"
+    ]
+    for name, title in (
+        ("joint", "each text against its gold"), ("graph", "graph against the texts' gold"),
+        ("gold", "graph against the gold graph"),
+    ):  # fmt: skip
+        if name in summary:
+            figures = ", ".join(
+                f"{key.replace('_', ' ')} {value:.3f}"
+                if isinstance(value, float)
+                else f"{key.replace('_', ' ')} {value}"
+                for key, value in summary[name].items()
+            )
+            lines.append(f"{title}: {figures}")
+    lines.append(f"{output}: {', '.join(summary['written'])}")
+    if "graph.ttl" not in summary["written"]:
+        lines.append("JSON-LD and Turtle need rdflib: pip install 'textmill[graph]'")
+    return "\n".join(lines)

@@ -1,0 +1,175 @@
+"""A graph as files: GraphML, JSON-LD, Turtle, CSV, and a drawing."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from textmill.errors import UserError
+from textmill.graph.build import Graph, Key
+
+if TYPE_CHECKING:
+    from networkx import MultiDiGraph
+
+BASE = "urn:textmill:"
+DRAWN = 40  # edges of the drawing: those found most often
+
+
+def write(graph: Graph, folder: Path) -> list[Path]:
+    """Write nodes.csv, edges.csv, graph.graphml, graph.svg and, with rdflib, graph.jsonld and graph.ttl.
+
+    Returns what was written. The bytes are a function of the graph.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _csv(graph, folder)
+    network = to_networkx(graph)
+    import networkx
+
+    networkx.write_graphml(network, folder / "graph.graphml")
+    _draw(graph, folder / "graph.svg")
+    written = ["nodes.csv", "edges.csv", "graph.graphml", "graph.svg"]
+    try:
+        _rdf(graph, folder)
+    except ModuleNotFoundError:
+        pass  # an extra: what else there is to say the command says
+    else:
+        written += ["graph.jsonld", "graph.ttl"]
+    return [folder / name for name in written]
+
+
+def to_networkx(graph: Graph) -> MultiDiGraph:
+    """The graph for networkx: nodes n0, n1 ... with name, label and mentions; edges keyed by their label."""
+    import networkx
+
+    network: Any = networkx.MultiDiGraph()
+    ids = _ids(graph)
+    for key, node in graph.nodes.items():
+        network.add_node(ids[key], name=node.name, label=node.label, mentions=node.mentions)
+    for edge in graph.edges.values():
+        network.add_edge(
+            ids[edge.head], ids[edge.tail], key=edge.label, label=edge.label, count=edge.count,
+            score=round(edge.score, 6), sources=" ".join(edge.sources),
+        )  # fmt: skip
+    return network
+
+
+def _ids(graph: Graph) -> dict[Key, str]:
+    return {key: f"n{i}" for i, key in enumerate(graph.nodes)}
+
+
+def _csv(graph: Graph, folder: Path) -> None:
+    ids = _ids(graph)
+    nodes = [(ids[key], node.name, node.label, node.mentions) for key, node in graph.nodes.items()]
+    edges = [
+        (
+            graph.nodes[e.head].name, e.head[1], e.label, graph.nodes[e.tail].name, e.tail[1], e.count,
+            f"{e.score:.4f}", " ".join(e.sources),
+        )
+        for e in graph.edges.values()
+    ]  # fmt: skip
+    tables: dict[str, tuple[tuple[str, ...], list[Any]]] = {
+        "nodes.csv": (("id", "name", "type", "mentions"), nodes),
+        "edges.csv": (
+            ("head", "head_type", "relation", "tail", "tail_type", "count", "score", "sources"),
+            edges,
+        ),
+    }
+    for name, (header, rows) in tables.items():
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+
+
+def read_edges(path: Path) -> tuple[set[Key], set[tuple[Key, str, Key]]]:
+    """Nodes and edges of an edges.csv, as a gold graph; raises UserError for a file of another form."""
+    from textmill.graph.build import key_of
+
+    wanted = ("head", "head_type", "relation", "tail", "tail_type")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in wanted if name not in (reader.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path}:1: no column {missing[0]!r}; expected {', '.join(wanted)}")
+            edges = set()
+            for row in reader:
+                if any(not row[name] for name in wanted):
+                    raise UserError(f"{path}:{reader.line_num}: a row needs {', '.join(wanted)}")
+                head, tail = key_of(row["head"], row["head_type"]), key_of(row["tail"], row["tail_type"])
+                edges.add((head, row["relation"], tail))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    return {key for head, _, tail in edges for key in (head, tail)}, edges
+
+
+def _rdf(graph: Graph, folder: Path) -> None:
+    """Triples, and beside each the count and score of its statement (RDF reification)."""
+    from rdflib import RDF, RDFS, Literal, Namespace, URIRef
+    from rdflib import Graph as Triples
+    from rdflib.namespace import XSD
+
+    own = Namespace(f"{BASE}schema:")
+    triples = Triples()
+    triples.bind("tm", own)
+    ids = {key: URIRef(f"{BASE}{quote(key[1], safe='')}:{quote(key[0], safe='')}") for key in graph.nodes}
+    for key, node in graph.nodes.items():
+        triples.add((ids[key], RDF.type, own[quote(node.label, safe="")]))
+        triples.add((ids[key], RDFS.label, Literal(node.name)))
+        triples.add((ids[key], own.mentions, Literal(node.mentions)))
+    for number, edge in enumerate(graph.edges.values()):
+        relation = own[quote(edge.label, safe="")]
+        triples.add((ids[edge.head], relation, ids[edge.tail]))
+        statement = URIRef(f"{BASE}statement:{number}")
+        triples.add((statement, RDF.type, RDF.Statement))
+        triples.add((statement, RDF.subject, ids[edge.head]))
+        triples.add((statement, RDF.predicate, relation))
+        triples.add((statement, RDF.object, ids[edge.tail]))
+        triples.add((statement, own["count"], Literal(edge.count)))
+        triples.add((statement, own.score, Literal(f"{edge.score:.4f}", datatype=XSD.decimal)))
+    for name, form in (("graph.ttl", "turtle"), ("graph.jsonld", "json-ld")):
+        text = triples.serialize(format=form)
+        (folder / name).write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def _draw(graph: Graph, path: Path) -> None:
+    """The edges that were found most often, with their nodes, as an SVG."""
+    import matplotlib
+    import networkx
+    from matplotlib.figure import Figure
+
+    most = sorted(graph.edges.values(), key=lambda edge: (-edge.count, -edge.score, edge.head, edge.tail))
+    edges = most[:DRAWN]
+    network: Any = networkx.DiGraph()
+    for edge in edges:
+        network.add_edge(edge.head, edge.tail, label=edge.label.replace("_", " "))
+    labels = sorted({key[1] for key in network})
+    tones = matplotlib.colormaps["Set2"]
+    figure = Figure(figsize=(13, 10))
+    axes = figure.add_subplot()
+    axes.axis("off")
+    if edges:
+        places = networkx.spring_layout(network, seed=0, k=2.2 / max(1, len(network)) ** 0.5, iterations=200)
+        colours = [tones(labels.index(key[1])) for key in network]
+        names = {key: graph.nodes[key].name for key in network}
+        networkx.draw_networkx_nodes(network, places, node_color=colours, node_size=260, ax=axes)
+        networkx.draw_networkx_edges(
+            network, places, ax=axes, edge_color="#8b949b", arrowsize=11, node_size=260, width=1
+        )
+        networkx.draw_networkx_labels(network, places, names, font_size=8, ax=axes)
+        networkx.draw_networkx_edge_labels(
+            network, places, networkx.get_edge_attributes(network, "label"), font_size=6, ax=axes,
+            font_color="#5c6770", rotate=False, bbox={"alpha": 0},
+        )  # fmt: skip
+        for label in labels:
+            axes.scatter([], [], color=tones(labels.index(label)), label=label)
+        axes.legend(frameon=False, loc="lower right")
+    # Text stays text: the reader's fonts have the characters that this machine's may lack.
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "textmill"}),
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
+        figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")

@@ -1,0 +1,224 @@
+"""The knowledge graph: pairs asked about, mentions merged, edges scored, files that others read, scores."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import networkx
+import pytest
+
+from textmill.errors import UserError
+from textmill.graph import Graph, argument_types, build, extract, gathered, graph_scores, joint_scores, write
+from textmill.graph.build import key_of, normalised
+from textmill.graph.construct import construct, told
+from textmill.graph.write import read_edges
+from textmill.records import write_jsonl
+
+TEXT = "Mara works for Norbi. Norbi's Mara is from Ulmen."
+SPANS = [(0, 4, "person"), (15, 20, "company"), (22, 29, "company"), (30, 34, "person"), (43, 48, "place")]
+
+
+def row(relations: list[tuple[int, str, int, float]]) -> dict[str, Any]:
+    return {
+        "id": "t1",
+        "text": TEXT,
+        "spans": [{"start": a, "end": b, "label": label} for a, b, label in SPANS],
+        "relations": [
+            {"head": head, "tail": tail, "label": label, "score": score}
+            for head, label, tail, score in relations
+        ],
+    }
+
+
+def example() -> Graph:
+    return build([row([(0, "works_for", 1, 0.5), (3, "works_for", 2, 0.6), (3, "born_in", 4, 0.9)])])
+
+
+def test_mentions_are_merged_by_name_and_type_and_edges_scored_as_independent() -> None:
+    graph = example()
+    assert {(n.name, n.label, n.mentions) for n in graph.nodes.values()} == {
+        ("Mara", "person", 2), ("Norbi", "company", 2), ("Ulmen", "place", 1)
+    }  # fmt: skip
+    edge = graph.edges[("mara", "person"), "works_for", ("norbi", "company")]
+    assert (edge.count, edge.score, edge.sources) == (2, pytest.approx(1 - 0.5 * 0.4), ["t1"])
+    assert len(build([row([(0, "works_for", 1, 0.5), (3, "born_in", 4, 0.9)])], min_score=0.6).edges) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("Norbi’s", "norbi"),
+        (" NORBI  Tools,", "norbi tools"),
+        ("Ｎｏｒｂｉ", "norbi"),
+        ("《诺比》", "诺比"),
+        ("O'Neil", "o'neil"),
+    ],
+)
+def test_a_name_has_one_form(name: str, form: str) -> None:
+    assert normalised(name) == form
+    assert key_of(name, "a") != key_of(name, "b")
+
+
+def test_examples_of_two_tasks_become_one_annotated_text() -> None:
+    entities = {
+        "id": "e",
+        "text": TEXT,
+        "spans": [dict(zip(("start", "end", "label"), s, strict=True)) for s in SPANS],
+    }
+    asked = {
+        "head": {"start": 0, "end": 4, "label": "Peop"},
+        "tail": {"start": 15, "end": 20, "label": "Org"},
+    }
+    pairs = [
+        {"id": "r1", "text": TEXT, **asked, "label": "works_for"},
+        {"id": "r2", "text": TEXT, "head": asked["tail"], "tail": asked["head"], "label": "none"},
+        {"id": "r3", "text": "Ulm", "head": {"start": 0, "end": 3, "label": "a"},
+         "tail": {"start": 0, "end": 2, "label": "b"}, "label": "in"},
+    ]  # fmt: skip
+    first, second = gathered([*pairs, entities], "none")
+    assert first["relations"] == [{"head": 0, "tail": 1, "label": "works_for"}]
+    assert [span["label"] for span in first["spans"]] == [label for *_, label in SPANS]  # not Peop and Org
+    assert [span["label"] for span in second["spans"]] == ["a", "b"]
+    assert argument_types([first, second]) == {("person", "company"): {"works_for"}, ("a", "b"): {"in"}}
+
+
+class Entities:
+    """Says what stands in TEXT."""
+
+    name = "entities"
+
+    class task:  # noqa: N801 - stands for an attribute
+        family = "token_classification"
+
+    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+        spans = [{"start": a, "end": b, "label": label, "score": 0.9} for a, b, label in SPANS]
+        return [{"prediction": spans if text == TEXT else []} for text in texts]
+
+
+class Relations:
+    """Takes every pair for born_in, and after it for works_for."""
+
+    name = "relations"
+
+    class task:  # noqa: N801
+        family = "relation_classification"
+        labels = ("none", "works_for", "born_in")
+
+    def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        odds = {"none": 0.1, "works_for": 0.3, "born_in": 0.6}
+        return [{"prediction": "born_in", "score": 0.6, "probabilities": odds} for _ in inputs]
+
+
+def test_only_fitting_pairs_are_asked_and_only_fitting_relations_answered() -> None:
+    entities: Any = Entities()
+    relations: Any = Relations()
+    arguments = {("person", "company"): {"works_for"}}
+    nothing, found = extract(entities, relations, [{"text": "no"}, {"text": TEXT}], arguments, "none")
+    assert nothing["relations"] == []
+    assert {(r["head"], r["label"], r["tail"], r["score"]) for r in found["relations"]} == {
+        (head, "works_for", tail, 0.3) for head in (0, 3) for tail in (1, 2)
+    }
+    with pytest.raises(UserError, match="has no label 'Other'"):
+        list(extract(entities, relations, [], None, "Other"))
+    with pytest.raises(UserError, match="expected a model of the family token_classification"):
+        list(extract(relations, relations, [], None, "none"))
+
+
+def test_joint_scores_by_hand() -> None:
+    gold = row([(0, "works_for", 1, 1), (3, "born_in", 4, 1)])
+    found = row([(0, "works_for", 1, 1), (3, "works_for", 2, 1), (4, "born_in", 3, 1)])
+    found["spans"] = [*found["spans"]]
+    found["spans"][1] = {**found["spans"][1], "label": "place"}  # right place, wrong type
+    values = joint_scores([gold], [found]).values()
+    assert values["entity_f1"] == pytest.approx(4 / 5)
+    assert values["relation_f1"] == 0
+    assert values["relation_boundaries_precision"] == pytest.approx(1 / 3)
+    assert values["relation_boundaries_recall"] == pytest.approx(1 / 2)
+
+
+def test_graph_scores_by_hand() -> None:
+    graph = example()
+    mara, norbi = ("mara", "person"), ("norbi", "company")
+    values = graph_scores(graph, [mara, norbi], [(mara, "works_for", norbi), (mara, "founded", norbi)])
+    assert values["node_precision"] == pytest.approx(2 / 3)
+    assert values["node_recall"] == 1
+    assert values["edge_f1"] == pytest.approx(2 * 1 / (2 + 2))
+
+
+def test_the_files_are_read_back_by_others(tmp_path: Path) -> None:
+    rdflib = pytest.importorskip("rdflib")
+    graph = example()
+    graph.nodes["韦 玛<&>", "person"] = next(iter(graph.nodes.values()))
+    names = {path.name for path in write(graph, tmp_path)}
+    assert names == {
+        "nodes.csv", "edges.csv", "graph.graphml", "graph.svg", "graph.ttl", "graph.jsonld"
+    }  # fmt: skip
+    network = networkx.read_graphml(tmp_path / "graph.graphml", force_multigraph=True)
+    assert sorted((a["label"], a["count"]) for *_, a in network.edges(data=True)) == [
+        ("born_in", 1),
+        ("works_for", 2),
+    ]
+    turtle = rdflib.Graph().parse(tmp_path / "graph.ttl")
+    linked = rdflib.Graph().parse(tmp_path / "graph.jsonld", format="json-ld")
+    assert len(turtle) == len(linked) > 20
+    schema = "urn:textmill:schema:"
+    pairs = set(turtle.subject_objects(rdflib.URIRef(f"{schema}works_for")))
+    assert pairs == {(rdflib.URIRef("urn:textmill:person:mara"), rdflib.URIRef("urn:textmill:company:norbi"))}
+    nodes, edges = read_edges(tmp_path / "edges.csv")
+    assert edges == set(graph.edges)
+    assert len(nodes) == 3
+    before = {name: (tmp_path / name).read_bytes() for name in names if name != "graph.jsonld"}
+    write(graph, tmp_path)
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+
+
+def test_a_gold_file_of_another_form_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gold.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["head", "relation", "tail"], ["a", "b", "c"]])
+    with pytest.raises(UserError, match=r"gold\.csv:1: no column 'head_type'"):
+        read_edges(path)
+
+
+def test_the_command_scores_texts_with_gold(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "texts.jsonl", [row([(0, "works_for", 1, 1.0)])])
+    models: Any = (Entities(), Relations())
+    summary = construct(
+        *models, [str(tmp_path / "texts.jsonl")], tmp_path / "out", none="none", min_score=0.2,
+        train=[tmp_path / "texts.jsonl"], gold=None, seed=1,
+    )  # fmt: skip
+    assert summary["joint"]["entity_f1"] == 1
+    assert summary["joint"]["relation_recall"] == 1
+    assert summary["graph"]["edge_f1"] == 1  # the mentions are one edge
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["nodes"] == 3
+    assert "graph against the texts' gold" in told(summary, tmp_path)
+    (tmp_path / "bad.jsonl").write_text('{"text": 3}\n')
+    with pytest.raises(UserError, match=r"bad\.jsonl:1: expected an object with a text"):
+        construct(
+            *models,
+            [str(tmp_path / "bad.jsonl")],
+            tmp_path,
+            none="none",
+            min_score=0,
+            train=[],
+            gold=None,
+            seed=1,
+        )
+
+
+def test_the_sample_knows_its_facts_and_tells_them() -> None:
+    from textmill.sample.knowledge import annotated, edges
+
+    texts = list(annotated(1, 40))
+    assert texts == list(annotated(1, 40))
+    held = {
+        (key_of(head, kind), relation, key_of(tail, other))
+        for head, kind, relation, tail, other in edges(1, "held")
+    }
+    told_edges = set(build(texts).edges)
+    assert len(told_edges) > 20
+    full = {edge for edge in told_edges if edge in held}
+    assert len(full) > 0.9 * len(told_edges)
