@@ -6,6 +6,7 @@ a small model's step is a few milliseconds and each hook and each logged value c
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import time
@@ -77,6 +78,9 @@ class Module(pl.LightningModule):
         self.plan = plan
         self.training_spec = plan.training
         self.shifts = bool(model.can_generate()) and not model.config.is_encoder_decoder
+        # Logits that no loss reads are left out where the model can; compiled code wants one shape.
+        sparing = "labelled_only" in inspect.signature(model.forward).parameters
+        self.options = {"labelled_only": True} if sparing and not plan.training.compile else {}
         self.interval = Interval()
         self.shape: tuple[int, ...] = ()  # (sequences, tokens) of the last batch
         self.norm: Tensor | None = None
@@ -98,7 +102,7 @@ class Module(pl.LightningModule):
 
     def losses(self, batch: Batch, network: Any) -> tuple[Tensor, Tensor]:
         """The mean loss of the batch and the number of labels that it is the mean of."""
-        output = network(**batch)
+        output = network(**batch, **self.options)
         labels = batch.get("labels")
         if labels is None:
             return output.loss, torch.tensor(len(next(iter(batch.values()))))
@@ -109,7 +113,8 @@ class Module(pl.LightningModule):
         weights = self.plan.class_weights
         changed = spec.label_smoothing or spec.z_loss or weights
         if self.trainer.training and changed and not labels.is_floating_point():
-            logits = output.logits[:, :-1] if self.shifts else output.logits
+            whole = output.logits.ndim == 3  # and not those of the labels alone
+            logits = output.logits[:, :-1] if self.shifts and whole else output.logits
             given = None if weights is None else torch.tensor(weights, device=logits.device)
             return smoothed_loss(logits, labels, spec.label_smoothing, spec.z_loss, given), count
         return output.loss, count

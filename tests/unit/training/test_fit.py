@@ -13,7 +13,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from textmill import models
 from textmill.errors import UserError
+from textmill.models.configuration import CONFIGS
 from textmill.params import Budget, EarlyStopping, Lora, Schedule, load
 from textmill.training.data import Batches
 from textmill.training.fit import fit, total_steps
@@ -261,6 +263,44 @@ def test_the_loss_of_a_classifier_is_weighted_and_smoothed():
     even = -logits.log_softmax(-1).mean(-1)
     plain = -logits.log_softmax(-1)[torch.arange(6), labels]
     assert smoothed == pytest.approx(float((0.7 * plain + 0.3 * even).mean()), abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "head"), [("encoder", "masked_lm"), ("decoder", "causal_lm")])
+@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+def test_logits_without_a_label_are_spared_and_change_nothing(tmp_path, kind, head, z_loss):
+    class Sparse(Counting):
+        def batch(self, epoch, index):
+            ids = super().batch(epoch, index)["input_ids"]
+            return {"input_ids": ids, "labels": torch.where(ids % 3 == 0, ids, -100)}
+
+    seen = []
+
+    def run(folder, spare):
+        config = CONFIGS[kind](
+            vocab_size=16, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=2, intermediate_size=32, max_position_embeddings=8, dropout=0.0,
+        )  # fmt: skip
+        model = models.build(kind, head, config, 1)
+        forward = model.forward
+
+        def whole(input_ids, labels):
+            return forward(input_ids=input_ids, labels=labels)
+
+        def noted(input_ids, labels, labelled_only):
+            output = forward(input_ids=input_ids, labels=labels, labelled_only=labelled_only)
+            seen.append(output.logits.ndim)
+            return output
+
+        model.forward = noted if spare else whole
+        settings = {"trainer": {"precision": "32-true"}, "budget": Budget(steps=6), "z_loss": z_loss}
+        return train(folder, model=model, batches=Sparse(), held_out=Sparse(count=2), **settings)
+
+    (spared, some), (full, every) = run(tmp_path / "a", True), run(tmp_path / "b", False)
+    assert set(seen) == {2}
+    for key in ("train_loss", "validation_loss"):
+        assert some[key] == pytest.approx(every[key], rel=1e-5)
+    for name, value in full.state_dict().items():
+        assert torch.allclose(value, spared.state_dict()[name], atol=1e-5), name
 
 
 def test_activation_checkpointing_gives_the_same_weights(tmp_path):
