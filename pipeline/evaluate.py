@@ -1,5 +1,6 @@
 """evaluate: the test split's predictions, their scores with intervals, and the baselines beside them."""
 
+from textmill.records import read_json
 from textmill.stage import Stage, run_stage
 
 
@@ -19,6 +20,11 @@ def work(stage: Stage) -> None:
     )
     stage.metrics |= metrics
     stage.log_figures(figures)
+    scores = read_json(output / "scores.json")
+    for name in ("slices", "behaviour"):
+        if scores.get(name):
+            columns = [key for key in scores[name][0] if key != "failing"]
+            stage.run.log_table(name, {key: [row[key] for row in scores[name]] for key in columns})
     stage.run.log_artifact(output / "scores.json")
     stage.run.log_artifact(output / "predictions.jsonl")
 

@@ -72,10 +72,17 @@ def _parser() -> argparse.ArgumentParser:
     inspect = command("inspect", _inspect, "what a file of labels holds, and the tasks: block that reads it")
     inspect.add_argument("path", type=Path)
 
-    compare = command("compare", _compare, "two sets of predictions of one task on the same test split")
-    compare.add_argument("task")
-    compare.add_argument("first", type=Path, help="a folder with predictions.jsonl")
-    compare.add_argument("second", type=Path)
+    compare = command("compare", _compare, "two runs of evaluate on one test split: which is better?")
+    told = "a folder that evaluate wrote, or an MLflow run: its id, or its name for the newest so called"
+    compare.add_argument("first", metavar="RUN", help=told)
+    compare.add_argument("second", metavar="RUN")
+    compare.add_argument("--json", action="store_true", help="as data")
+
+    curve = command("curve", _curve, "a task's dev score over the number of training examples")
+    curve.add_argument("task")
+    curve.add_argument(
+        "--sizes", type=int, nargs="+", help="numbers of examples; by default halves of halves"
+    )
 
     predict = command("predict", _predict, "predictions of a task's model as JSON lines")
     predict.add_argument("task", help="a task's name, or a model's folder")
@@ -176,14 +183,18 @@ def _inspect(arguments: argparse.Namespace) -> str:
 
 
 def _compare(arguments: argparse.Namespace) -> str:
-    from textmill.evaluation.compare import compare
+    from textmill.evaluation.compare import compare_runs
     from textmill.params import load
 
-    params = load()
-    if arguments.task not in params.tasks:
-        raise UserError(f"no task {arguments.task!r}; known: {', '.join(params.tasks)}")
-    folders = (Path("data/tasks") / arguments.task, arguments.first, arguments.second)
-    return str(compare(params.tasks[arguments.task], *folders, params.seed)["words"])
+    found = compare_runs(load(), Path.cwd(), arguments.first, arguments.second)
+    return json.dumps(found, indent=2) if arguments.json else str(found["words"])
+
+
+def _curve(arguments: argparse.Namespace) -> str:
+    from textmill.evaluation.learning_curve import draw_curve
+    from textmill.params import load
+
+    return draw_curve(load(), Path.cwd(), arguments.task, arguments.sizes)
 
 
 def _predict(arguments: argparse.Namespace) -> str:

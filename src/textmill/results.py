@@ -29,6 +29,15 @@ def table(params: Params, root: Path) -> str:
         lines.append(
             f"{name:<12} {metric:<11} {scores['metrics'][metric]:>7.3f}  {interval:<17} {rival:.3f} ({best})"
         )
+        if "seeds" in scores:
+            found = scores["seeds"]
+            spread = f"{found['mean'][metric]:.3f} ± {found['deviation'][metric]:.3f}"
+            lines.append(f"{'':<24} {spread} over {found['models']} seeds")
+        if "seen_in_train" in scores:
+            found = scores["seen_in_train"]
+            without, rest = found["metrics_without"][metric], found["best_baseline_without"]
+            seen = f"without the {found['examples']} test examples that train has too"
+            lines.append(f"{'':<24} {without:>7.3f}  {seen} ({best} {rest:.3f})")
     lines.append(
         "\nThe page: reports/index.html    The runs: make ui, then http://127.0.0.1:5000"
         "\nWhat changed since the last commit: make diff    One's own text and labels: README.md"

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -106,7 +107,14 @@ class Stage:
 
     def log_model(self, name: str, folder: Path) -> None:
         """Log a model folder as one that loads back and predicts, with an input example and signature."""
-        from textmill.prediction import Predictor
+        from textmill.prediction import SEEDS, Predictor
+
+        if (folder / SEEDS).exists():  # the models of other seeds are for evaluation alone
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as top:
+                ignore = shutil.ignore_patterns(SEEDS)
+                kept = shutil.copytree(folder, Path(top) / folder.name, ignore=ignore, copy_function=os.link)
+                self.log_model(name, kept)
+            return
 
         predictor = Predictor(folder)
         examples = predictor.input_example()

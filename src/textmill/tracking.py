@@ -76,6 +76,31 @@ class Tracker:
         )
         return str(run.info.run_id)
 
+    def fetch(self, run: str, paths: Sequence[str], folder: Path) -> Path:
+        """Download artifacts of a run to a folder of its own in ``folder``.
+
+        ``run`` is its id, the beginning of one (six characters or more), or its name, the newest finished run
+        that is called so. Raises UserError where there is none, several, or one without these artifacts.
+        """
+        from mlflow.exceptions import MlflowException
+
+        runs = self.client.search_runs([self.experiment_id], max_results=5000)
+        finished = [r for r in runs if r.info.status == "FINISHED" and r.info.run_name == run]
+        by_id = [r for r in runs if len(run) >= 6 and r.info.run_id.startswith(run)]
+        if not by_id + finished:
+            raise UserError(f"{run}: no such folder, and no MLflow run in {self.uri} has this id or name")
+        if len(by_id) > 1:
+            raise UserError(f"{run}: the beginning of {len(by_id)} runs' ids; give more of it")
+        chosen = (by_id or finished)[0].info.run_id  # the newest first
+        target = folder / chosen
+        target.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            try:
+                self.client.download_artifacts(chosen, path, str(target))
+            except (MlflowException, OSError):
+                raise UserError(f"{run}: the run {chosen} has no {path}; is it a run of evaluate?") from None
+        return target
+
     def bury_the_dead(self) -> None:
         """Mark the runs KILLED whose process on this machine is gone (after SIGKILL or a power cut)."""
         import psutil

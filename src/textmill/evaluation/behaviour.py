@@ -194,7 +194,7 @@ def run(tests: Sequence[Test], predict: Callable[[list[str]], list[Prediction]])
                 "cases": len(test.cases),
                 "failures": len(failed),
                 "failure_rate": round(len(failed) / max(len(test.cases), 1), 4),
-                "examples": [_shown(case, said[case.before], said[case.after]) for case in failed[:SHOWN]],
+                "failing": [_shown(case, said[case.before], said[case.after]) for case in failed[:SHOWN]],
             }
         )
     return results

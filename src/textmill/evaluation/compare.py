@@ -10,19 +10,47 @@ import numpy as np
 from textmill.errors import UserError
 from textmill.evaluation.analysis import correct
 from textmill.evaluation.metrics import mcnemar, paired_bootstrap
-from textmill.params import Task
-from textmill.records import read_examples, read_jsonl
+from textmill.params import Params, Task
+from textmill.records import read_examples, read_json, read_jsonl
 from textmill.tasks import FAMILIES
 
 SURE = 0.05
+FILES = ("scores.json", "predictions.jsonl")  # what evaluate leaves in its folder and logs with its run
 
 
-def compare(task: Task, data: Path, first: Path, second: Path, seed: int) -> dict[str, Any]:
+def compare_runs(params: Params, root: Path, first: str, second: str) -> dict[str, Any]:
+    """Compare two runs of ``evaluate`` on the test split of the first's task, under ``root/data/tasks``.
+
+    A run is a folder that it wrote, or an MLflow run: its id, the beginning of one, or its name, the newest
+    that is called so (``evaluate@sentiment``). Returns what ``compare`` does. Raises UserError where there is
+    no such run, its task is not among the parameters, or the runs are of different test sets.
+    """
+    one, other = (_fetched(params, root, run) for run in (first, second))
+    name = read_json(one / FILES[0])["task"]
+    if name not in params.tasks:
+        raise UserError(f"{first}: a run of the task {name!r}; params.yaml has {', '.join(params.tasks)}")
+    return compare(
+        params.tasks[name], root / "data" / "tasks" / name, one, other, params.seed, (first, second)
+    )
+
+
+def _fetched(params: Params, root: Path, run: str) -> Path:
+    """The folder with the run's FILES; those of an MLflow run are downloaded."""
+    if (Path(run) / FILES[0]).exists():
+        return Path(run)
+    from textmill.tracking import Tracker
+
+    return Tracker(params.tracking, root).fetch(run, FILES, root / ".state" / "compare")
+
+
+def compare(
+    task: Task, data: Path, first: Path, second: Path, seed: int, names: tuple[str, str] | None = None
+) -> dict[str, Any]:
     """Compare the predictions in two folders that ``evaluate`` wrote, on the headline metric.
 
     Returns the two values, the paired bootstrap's difference (first minus second), interval and p, McNemar's
-    test where an answer is right or wrong, and ``words``. Raises UserError where the folders hold
-    predictions for other examples than ``data``.
+    test where an answer is right or wrong, and ``words``, which call the two by ``names``. Raises UserError
+    where the folders hold predictions for other examples than ``data``.
     """
     family: Any = FAMILIES[task.family](task, None)  # type: ignore[arg-type]  # scoring needs no tokenizer
     examples = read_examples(data, "test")
@@ -35,6 +63,10 @@ def compare(task: Task, data: Path, first: Path, second: Path, seed: int) -> dic
                 f"{folder}: predictions for {len(rows)} examples, and the test split has {len(examples)}"
                 + (f", among them {missing[0]!r} without one" if missing else "")
                 + "; two runs compare only on the same test set"
+            )
+        if changed := next((e["id"] for e in examples if rows[e["id"]]["gold"] != family.gold(e)), None):
+            raise UserError(
+                f"{folder}: example {changed!r} had another answer then: the test set has changed"
             )
         systems.append([rows[example["id"]] for example in examples])
     metric = task.gate.metric
@@ -49,7 +81,7 @@ def compare(task: Task, data: Path, first: Path, second: Path, seed: int) -> dic
     right = [correct(family, examples, rows) for rows in systems]
     if right[0] is not None and right[1] is not None:
         found["mcnemar"] = mcnemar(np.asarray(right[0]), np.asarray(right[1]))
-    found["words"] = _words(found, str(first), str(second))
+    found["words"] = _words(found, *(names or (str(first), str(second))))
     return found
 
 

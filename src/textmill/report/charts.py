@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -62,4 +63,34 @@ def curve(points: Curve, label: str) -> Markup:
         w=WIDTH, h=HEIGHT, label=label, right=WIDTH - 8, bottom=BOTTOM, path=path, x0=x0, y0=y0, x1=x1, y1=y1,
         t0=x0 + 7, u0=y0 + 4, u1=y1 - 9, first=ys[0], last=ys[-1], below=BOTTOM + 14,
         begin=f"{int(min(xs)):,}", end=f"{int(max(xs)):,}",
+    )  # fmt: skip
+
+
+def reliability(found: Mapping[str, Any]) -> Markup:
+    """The share of right answers against stated certainty as SVG, and before the temperature in grey."""
+    side, left = 132.0, 28.0
+
+    def dots(bins: Sequence[Mapping[str, float]], style: str) -> Markup:
+        most = max(row["examples"] for row in bins)
+        return Markup("").join(
+            Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(
+                style,
+                left + side * row["certainty"],
+                8 + side * (1 - row["right"]),
+                1.5 + 4 * math.sqrt(row["examples"] / most),
+            )
+            for row in bins
+        )
+
+    before = dots(found["before"]["bins"], "faint") if "before" in found else Markup("")
+    return Markup(
+        '<svg class="reliability" viewBox="0 0 190 168" role="img" aria-label="reliability diagram">'
+        '<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="8"/>'
+        '<path class="axis" fill="none" d="M{left} 8V{bottom}H{right}"/>{before}{after}'
+        '<text x="{left}" y="{below}">0</text><text x="{right}" y="{below}" text-anchor="end">sure 1</text>'
+        '<text x="{beside}" y="{bottom}" text-anchor="end">0</text>'
+        '<text x="{beside}" y="16" text-anchor="end">right</text></svg>'
+    ).format(
+        left=left, right=left + side, bottom=8 + side, below=8 + side + 14, beside=left - 4, before=before,
+        after=dots(found["bins"], "dot"),
     )  # fmt: skip

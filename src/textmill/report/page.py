@@ -9,7 +9,7 @@ from typing import Any
 
 from textmill.params import Params
 from textmill.records import read_examples, read_json, read_jsonl
-from textmill.report import charts, examples, format, gates
+from textmill.report import analysis, charts, examples, format, gates
 
 Costs = Mapping[str, Mapping[str, float]]
 View = dict[str, Any]
@@ -105,6 +105,9 @@ def _task(params: Params, root: Path, name: str) -> View:
         "examples": scores["examples"],
         "training_examples": _metrics(root, "task_data", name).get("train_examples"),
         "verdict": verdict,
+        "seeds": analysis.seeds(scores, metric),
+        "without_seen": analysis.without_seen(scores, metric),
+        "analysis": analysis.view(scores, metric),
         "shown": examples.choose(spec.family, test, predictions, params.corpus.privacy, SHOWN),
     }
 

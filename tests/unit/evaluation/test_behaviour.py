@@ -66,7 +66,7 @@ def test_a_model_with_a_prejudice_fails_where_it_is_named(word: str, test: str) 
 
 def test_failures_show_made_sentences_and_of_examples_the_id_alone() -> None:
     found = run(sentiment_tests(EXAMPLES, ("en", "zh"), 1), _model(lambda text: len(text) % 2))
-    shown = [example for row in found for example in row["examples"]]
+    shown = [example for row in found for example in row["failing"]]
     assert any("before" in example for example in shown)
     assert all(set(example) == {"id", "said"} for example in shown if "id" in example)
     assert any("id" in example for example in shown)

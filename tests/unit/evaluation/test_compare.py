@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from textmill.errors import UserError
-from textmill.evaluation.compare import compare
+from textmill.evaluation.compare import compare, compare_runs
 from textmill.params import load
-from textmill.records import write_jsonl
+from textmill.records import write_json, write_jsonl
+from textmill.tracking import Tracker
 
 
 def _folder(top: Path, name: str, right: int, count: int = 100) -> Path:
@@ -39,3 +40,54 @@ def test_predictions_for_another_test_set_are_refused(tmp_path: Path) -> None:
     one = _folder(tmp_path, "one", 1, count=1)
     with pytest.raises(UserError, match=r"'x' without one"):
         compare(task, tmp_path, one, one, seed=1)
+
+
+def test_a_test_set_whose_answers_have_changed_is_told(tmp_path: Path) -> None:
+    task = load().tasks["sentiment"]
+    write_jsonl(tmp_path / "test.jsonl", [{"id": "0", "text": "t", "label": "negative"}])
+    one = _folder(tmp_path, "one", 1, count=1)
+    with pytest.raises(UserError, match=r"'0' had another answer then"):
+        compare(task, tmp_path, one, one, seed=1)
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A project with two runs of evaluate in its store, of 90 and 60 right answers, and a run of curate."""
+    root = tmp_path_factory.mktemp("runs")
+    examples = [{"id": str(i), "text": f"t{i}", "label": "positive"} for i in range(100)]
+    write_jsonl(root / "data" / "tasks" / "sentiment" / "test.jsonl", examples)
+    tracker = Tracker(load().tracking, root)
+    ids = []
+    for name, right in (("evaluate@sentiment", 90), ("evaluate@sentiment", 60), ("curate", None)):
+        run = tracker.start(name, "state", {})
+        if right is not None:
+            folder = _folder(root, f"out{right}", right)
+            write_json(folder / "scores.json", {"task": "sentiment"})
+            for file in folder.iterdir():
+                run.log_artifact(file)
+        run.finish("FINISHED")
+        ids.append(run.id)
+    return root, ids
+
+
+@pytest.mark.slow
+def test_runs_are_named_by_id_beginning_name_or_folder(
+    logged: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root, (good, fair, _) = logged
+    params = load()
+    by_id = compare_runs(params, root, good, fair[:12])
+    assert by_id["difference"] == pytest.approx(0.3)
+    assert f"{good} is better than {fair[:12]}" in by_id["words"]
+    newest = compare_runs(params, root, str(root / "out90"), "evaluate@sentiment")
+    assert newest["difference"] == pytest.approx(0.3)
+
+
+@pytest.mark.slow
+def test_what_is_no_run_of_evaluate_is_told(logged: tuple[Path, list[str]]) -> None:
+    root, (good, _, other) = logged
+    with pytest.raises(UserError, match=r"nothing: no such folder, and no MLflow run"):
+        compare_runs(load(), root, good, "nothing")
+    with pytest.raises(UserError, match=r"has no scores\.json; is it a run of evaluate"):
+        compare_runs(load(), root, good, other)

@@ -143,6 +143,36 @@ def test_a_long_text_is_cut_around_its_first_mark() -> None:
     assert sum(len(piece.text) for piece in pieces) <= examples.LONGEST + 4
 
 
+def test_the_page_shows_seeds_leaks_slices_calibration_and_behaviour(
+    project: Path, params: Params, make_scores: Make
+) -> None:
+    bins = [{"certainty": 0.9, "right": 0.7, "examples": 3}]
+    part = {"slice": "language <zh>", "examples": 40, "accuracy": 0.55, "low": 0.4, "high": 0.7}
+    failing = {"before": "It was good.", "after": "It was not good.", "said": ["positive 0.91"] * 2}
+    test = {"test": "negation", "kind": "direction", "language": "en", "cases": 48, "failures": 12}
+    found = make_scores("sentiment", "accuracy") | {
+        "seeds": {"models": 3, "mean": {"accuracy": 0.875}, "deviation": {"accuracy": 0.0125}},
+        "seen_in_train": {
+            "examples": 331, "metrics_without": {"accuracy": 0.8125}, "best_baseline_without": 0.625,
+        },
+        "slices": [{**part, "difference": -0.35}],
+        "calibration": {
+            "expected_calibration_error": 0.021, "bins": bins, "temperature": 1.73,
+            "before": {"expected_calibration_error": 0.093, "bins": bins},
+        },
+        "behaviour": [{**test, "failure_rate": 0.25, "failing": [failing]}],
+    }  # fmt: skip
+    write_json(project / "data/predictions/sentiment/scores.json", found)
+    text = page(project, params)
+    for wanted in (
+        "87.5 ± 1.2 over 3 seeds", "81.2 without 331 that train has too (baseline 62.5)",
+        "language &lt;zh&gt;",
+        "55.0", "\u221235.0", "0.021", "0.093 before the temperature 1.73", "12 / 48", "was not good.",
+        'class="reliability"',
+    ):  # fmt: skip
+        assert wanted in text, wanted
+
+
 def test_a_track_stays_on_its_scale() -> None:
     row = charts.track(120, (-3, 130), {"copy": 50})
     assert (row.value, row.low, row.high, row.baselines) == (100, 0, 100, (("copy", 50),))

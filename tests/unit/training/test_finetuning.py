@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from textmill.errors import UserError
 from textmill.evaluation import evaluate
+from textmill.evaluation.learning_curve import learning_curve, write_curve
 from textmill.models.auto import model_class
 from textmill.models.configuration import from_architecture
 from textmill.params import Architecture, Params, load
@@ -121,3 +123,23 @@ def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
     if kept == str(alone.seed):
         one, other = (load_file(p / "out" / "model.safetensors") for p in (tmp_path, tmp_path / "alone"))
         assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_a_learning_curve_is_of_nested_parts_and_never_reads_the_test_split(
+    project: dict[str, Any], tmp_path: Path
+) -> None:
+    import shutil
+
+    params, data = _with(project["params"], budget={"steps": 20}), tmp_path / "data"
+    shutil.copytree(project["top"] / "data", data, ignore=shutil.ignore_patterns("test.jsonl"))
+    told: list[dict[str, Any]] = []
+    rows = learning_curve(params, "sentiment", data, project["top"] / "model", (48, 4), told.append)
+    assert rows == told
+    assert [row["examples"] for row in rows] == [4, 48]
+    assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
+    assert rows[0]["baseline"] <= rows[1]["baseline"]
+    figure = write_curve(tmp_path / "curves", "sentiment", "accuracy", rows)
+    assert read_json(tmp_path / "curves" / "sentiment.json")["rows"] == rows
+    assert len(figure.axes[0].lines) == 2
+    with pytest.raises(UserError, match="a size of 49: the train split of sentiment has 48"):
+        learning_curve(params, "sentiment", data, project["top"] / "model", (49,), told.append)

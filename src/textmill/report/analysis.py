@@ -1,0 +1,56 @@
+"""Where a model errs, as the page shows it: the worst slices, calibration, tests of behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textmill.report import charts, format
+
+View = dict[str, Any]
+
+SLICES = 6  # the worst that are shown
+
+
+def seeds(scores: Mapping[str, Any], metric: str) -> str | None:
+    """Mean and standard deviation over seeds; None where one model was trained."""
+    found = scores.get("seeds")
+    if not found:
+        return None
+    mean, deviation = (format.number(found[part][metric], metric) for part in ("mean", "deviation"))
+    return f"{mean} ± {deviation} over {found['models']} seeds"
+
+
+def without_seen(scores: Mapping[str, Any], metric: str) -> View | None:
+    """The score without the examples that the training split has too; None where there are none."""
+    found = scores.get("seen_in_train")
+    if not found:
+        return None
+    return {
+        "examples": found["examples"],
+        "value": format.number(found["metrics_without"][metric], metric),
+        "baseline": format.number(found["best_baseline_without"], metric),
+    }
+
+
+def view(scores: Mapping[str, Any], metric: str) -> View:
+    """What the page's part on one task's errors needs."""
+    slices = [
+        {
+            "name": row["slice"],
+            "examples": row["examples"],
+            "value": format.number(row[metric], metric),
+            "low": format.number(row["low"], metric),
+            "high": format.number(row["high"], metric),
+            "difference": format.number(row["difference"], metric, sign=True),
+        }
+        for row in scores.get("slices", ())
+        if metric in row and row["difference"] < 0
+    ]
+    calibration = scores.get("calibration")
+    return {
+        "slices": slices[:SLICES],
+        "calibration": calibration,
+        "reliability": charts.reliability(calibration) if calibration else "",
+        "behaviour": scores.get("behaviour", []),
+    }
