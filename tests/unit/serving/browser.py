@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -17,15 +18,13 @@ class Browser:
     """One page; ``troubles`` collects what its console reports as errors."""
 
     def __init__(self, profile: Path) -> None:
-        to_browser, self._write = os.pipe()
-        self._read, from_browser = os.pipe()
-        for ours in (self._write, self._read):
-            os.set_inheritable(ours, False)
+        to_browser, self._write = map(_high, os.pipe())
+        self._read, from_browser = map(_high, os.pipe())
         # Chromium reads from descriptor 3 and writes to 4.
         command = (
             f"exec {CHROMIUM} --headless --no-sandbox --disable-gpu --disable-background-networking "
             f"--no-first-run --user-data-dir={profile} --remote-debugging-pipe about:blank "
-            f"3<&{to_browser} 4>&{from_browser} {to_browser}<&- {from_browser}>&-"
+            f"3<&{to_browser} 4>&{from_browser}"
         )
         self._process = subprocess.Popen(
             ["bash", "-c", command],
@@ -114,3 +113,10 @@ class Browser:
         self._process.wait(30)
         os.close(self._write)
         os.close(self._read)
+
+
+def _high(descriptor: int) -> int:
+    """The same file under a number above those that Chromium is given."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(descriptor)
+    return moved
