@@ -103,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
         else:
             generate.add_argument(flag, type=kind, help=text)
 
+    annotate = command("annotate", _annotate, "the examples a model is least sure of, for people to label")
+    annotate.add_argument("task", help="a task's name, or a model's folder")
+    annotate.add_argument("output", type=Path, help="file that the tool imports")
+    annotate.add_argument("--format", choices=("label_studio", "doccano"), default="label_studio")
+    annotate.add_argument("--count", type=int, default=100, help="examples; 100 by default")
+    annotate.add_argument(
+        "--file", type=Path, help="unlabelled texts or JSON objects, a line each; none takes the test split"
+    )
+
     serve = command("serve", _serve, "answer over HTTP, and try the tasks in a browser")
     serve.add_argument("models", nargs="*", help="tasks' names or models' folders; none serves every task")
     serve.add_argument(
@@ -313,6 +322,34 @@ def _generate(arguments: argparse.Namespace) -> str:
     if not prompt:
         raise UserError("no prompt: give one, or text on standard input")
     return predictor.generate(prompt, generation, arguments.seed)
+
+
+def _annotate(arguments: argparse.Namespace) -> str:
+    from textmill.prediction import Predictor, find_model
+    from textmill.records import read_examples
+    from textmill.tasks.annotate import export, labelling_interface, least_sure
+
+    predictor = Predictor(find_model(arguments.task))
+    if predictor.task is None:
+        raise UserError(f"{predictor.name} is fine-tuned for no task")
+    arguments.input = []
+    inputs = (
+        list(_inputs(arguments))
+        if arguments.file
+        else list(read_examples(Path("data/tasks") / predictor.name, "test"))
+    )
+    rows = [{"text": item} if isinstance(item, str) else item for item in inputs]
+    pairs = list(zip(rows, predictor.predict(rows), strict=True))
+    chosen = least_sure(pairs, arguments.count, predictor.name)
+    text = export(predictor.task, chosen, arguments.format, predictor.name)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(text, encoding="utf-8", newline="\n")
+    told = f"{arguments.output}: {len(chosen):,} of {len(rows):,} examples, the least sure first"
+    if arguments.format == "label_studio":
+        interface = arguments.output.with_suffix(".xml")
+        interface.write_text(labelling_interface(predictor.task), encoding="utf-8", newline="\n")
+        told += f"\n{interface}: the labelling interface for it"
+    return told
 
 
 def _serve(arguments: argparse.Namespace) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from textmill.errors import UserError
 from textmill.params import Generation, Task
@@ -84,7 +87,7 @@ class Predictor:
 
             self.card = read_json(card)
             self.name = self.card["task"]
-            self.task = Task.model_validate_json(json.dumps(self.card["spec"]))
+            self.task = _task(card, self.card["spec"])
             kind = FAMILIES[self.task.family]
             self.model, self.tokenizer = load_model(self.folder, kind.auto_class)
             self.family = kind(self.task, self.tokenizer)
@@ -226,16 +229,27 @@ class Predictor:
         return max(8, int(longest or 512) - 8)
 
 
+def _task(path: Path, spec: Any) -> Task:
+    """The task of a card; raises UserError where another version of textmill wrote it."""
+    try:
+        return Task.model_validate_json(json.dumps(spec))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+        raise UserError(
+            f"{path}: the model was made by another version of textmill ({wrong}); run its fine-tuning again"
+        ) from None
+
+
 def _misplaced(example: Example) -> str | None:
     """What is wrong with the marked arguments of a relation, if anything."""
     for field in ("head", "tail"):
         if field in example:
             span = example[field]
-            start, end = (
-                (span.get(key) for key in ("start", "end")) if isinstance(span, dict) else (None, None)
-            )
-            if not isinstance(start, int) or not isinstance(end, int):
+            places = [span.get(key) for key in ("start", "end")] if isinstance(span, dict) else []
+            whole = [int(place) for place in places if isinstance(place, Integral)]  # numpy's too
+            if len(whole) != 2:
                 return f"{field}: expected start and end as whole numbers, found {span!r}"
+            start, end = whole
             if not 0 <= start < end <= len(example["text"]):
                 return f"{field}: {start} to {end} is outside the text of {len(example['text'])} characters"
     return None

@@ -87,6 +87,38 @@ def test_generate_has_every_key_of_the_parameters() -> None:
         assert Generation.model_fields[name].annotation is kind, name
 
 
+def test_the_least_sure_of_a_file_are_written_for_annotation(
+    folders: Folders, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    texts = [f"good tools {i} 😀" for i in range(20)]
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    out = tmp_path / "out" / "tasks.json"
+    model = str(folders["sentiment"])
+    ask = ("annotate", model, str(out), "--count", "5", "--file", str(tmp_path / "texts.txt"))
+    assert "5 of 20 examples" in run(monkeypatch, capsys, *ask)
+    rows = json.loads(out.read_text(encoding="utf-8"))
+    scores = sorted(row["score"] for row in Predictor(model).predict(texts))
+    assert [row["predictions"][0]["score"] for row in rows] == scores[:5]
+    assert '<Choice value="positive"/>' in out.with_suffix(".xml").read_text(encoding="utf-8")
+    run(monkeypatch, capsys, *ask, "--format", "doccano")
+    lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [line["text"] for line in lines] == [row["data"]["text"] for row in rows]
+
+
+def test_a_model_of_another_version_is_told(folders: Folders, tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "old"
+    shutil.copytree(folders["sentiment"], folder)
+    card = json.loads((folder / "textmill.json").read_text(encoding="utf-8"))
+    del card["spec"]["generation"]["beams"]
+    (folder / "textmill.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(
+.*another version.*generation\.beams: Field required"
+    ):
+        Predictor(folder)
+
+
 def test_a_pretrained_decoder_goes_on_from_the_prompt(folders: Folders, tmp_path: Path) -> None:
     import shutil
 

@@ -10,6 +10,7 @@ from typing import Any
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import File
+from textmill.tasks.readers.offsets import from_utf16
 from textmill.tasks.readers.row import Row, rename_labels, shorten
 from textmill.tasks.readers.tables import parse_json
 
@@ -92,7 +93,14 @@ def read_label_studio(files: Sequence[File], task: Task, split: str) -> Iterator
 
 
 def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
-    """doccano's JSON lines: ``label`` as [start, end, label] or names, or ``entities`` with ``relations``."""
+    """doccano's JSON lines: ``label`` as [start, end, label] or names, or ``entities`` with ``relations``.
+
+    doccano counts UTF-16 code units; ``options.offsets: characters`` is for files in which others did not,
+    or whose project counts grapheme clusters and has one code point in each.
+    """
+    counted = task.data.options.get("offsets", "utf-16")
+    if counted not in ("utf-16", "characters"):
+        raise UserError(f"data.options.offsets: expected utf-16 or characters, found {counted!r}")
     for file in files:
         for number, line in enumerate(file.lines(task.data.options.get("encoding")), 1):
             if not line.strip():
@@ -107,23 +115,46 @@ def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]
             if not isinstance(text, str):
                 yield Row(place, None, "text: there is none")
                 continue
+            try:
+                spans = _doccano_spans(raw, text, counted == "utf-16")
+                relations = [
+                    (str(r["from_id"]), str(r["to_id"]), r["type"]) for r in raw.get("relations", [])
+                ]
+            except (KeyError, TypeError) as error:
+                yield Row(place, None, f"entities: not as doccano writes them: {error!r}")
+                continue
+            except ValueError as error:
+                yield Row(place, None, f"spans: {error}")
+                continue
             labels = raw.get("label", raw.get("labels", raw.get("cats", [])))
-            spans: dict[str, dict[str, Any]] = {}
-            if "entities" in raw:
-                for entity in raw["entities"]:
-                    spans[str(entity["id"])] = {
-                        "start": entity["start_offset"],
-                        "end": entity["end_offset"],
-                        "label": entity["label"],
-                    }
-            for n, label in enumerate(labels if isinstance(labels, list) else [labels]):
-                if isinstance(label, list) and len(label) == 3:
-                    spans[str(n)] = {"start": label[0], "end": label[1], "label": label[2]}
-            relations = [(str(r["from_id"]), str(r["to_id"]), r["type"]) for r in raw.get("relations", [])]
             choices = [
                 label for label in ([labels] if isinstance(labels, str) else labels) if isinstance(label, str)
             ]
             yield from _annotated(place, text, spans, relations, task, choices)
+
+
+def _doccano_spans(raw: Mapping[str, Any], text: str, utf16: bool) -> dict[str, dict[str, Any]]:
+    """The spans of a line by their ids; raises ValueError where an offset is not between two characters."""
+    labels = raw.get("label", raw.get("labels", []))
+    given = {
+        str(n): (label[0], label[1], label[2])
+        for n, label in enumerate(labels if isinstance(labels, list) else [labels])
+        if isinstance(label, list) and len(label) == 3
+    }
+    for entity in raw.get("entities", []):
+        given[str(entity["id"])] = entity["start_offset"], entity["end_offset"], entity["label"]
+    spans = {}
+    for key, (start, end, label) in given.items():
+        if utf16 and not text.isascii():
+            first, last = from_utf16(text, start), from_utf16(text, end)
+            if first is None or last is None:
+                raise ValueError(
+                    f"{start} to {end} in UTF-16 code units is beyond the text or inside a character; "
+                    "for offsets in characters set data.options.offsets: characters"
+                )
+            start, end = first, last
+        spans[key] = {"start": start, "end": end, "label": label}
+    return spans
 
 
 def _annotated(
@@ -179,7 +210,9 @@ def _code_points(text: str, start: int, end: int, surface: str | None) -> tuple[
     """Offsets in characters, from offsets that a browser may have counted in UTF-16 units."""
     if surface is None or text[start:end] == surface:
         return start, end
-    units = text.encode("utf-16-le")
-    first = len(units[: 2 * start].decode("utf-16-le", "ignore"))
-    last = len(units[: 2 * end].decode("utf-16-le", "ignore"))
-    return (first, last) if text[first:last] == surface else (start, end)
+    first, last = from_utf16(text, start), from_utf16(text, end)
+    return (
+        (first, last)
+        if first is not None and last is not None and text[first:last] == surface
+        else (start, end)
+    )
