@@ -68,11 +68,12 @@ def _target(tokens: Sequence[Mapping[str, Any]], target: Mapping[str, Any]) -> d
         if method in target:
             values = merged(tokens, target[method])
             # Special tokens draw much attention and say little: they do not set the scale.
-            most = (
-                max((abs(v) for v, mine in zip(target[method], own, strict=True) if mine), default=0.0) or 1.0
-            )
+            mine = [abs(v) for v, inside in zip(target[method], own, strict=True) if inside] or [0.0]
+            # Attention spreads over all tokens: what stands out is what is shown.
+            least = min(mine) if method == "attention" else 0.0
+            width = (max(mine) - least) or 1.0
             cells = [
-                {"text": text, "value": value, "share": round(min(1.0, abs(value) / most), 3)}
+                {"text": text, "value": value, "share": min(1.0, max(0.0, (abs(value) - least) / width))}
                 for text, value in values
             ]
             rows.append({"name": NAMES[method], "cells": cells})

@@ -77,7 +77,8 @@ def _classification(
     else:
         chosen = prediction["prediction"] if target is None else target
         labels = chosen if isinstance(chosen, list) else [chosen]
-        if not labels:  # of several possible labels none was given: the likeliest is explained
+        if target is None and not set(labels) & set(family.labels):
+            # None of several labels, or out of scope: the likeliest label is explained.
             labels = [max(prediction["probabilities"], key=prediction["probabilities"].get)]
         for label in labels:
             if label not in family.labels:

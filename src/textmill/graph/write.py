@@ -135,6 +135,25 @@ def _rdf(graph: Graph, folder: Path) -> None:
         (folder / name).write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
+def _places(network: Any) -> dict[Key, tuple[float, float]]:
+    """Where each node is drawn: the connected parts one by one, in rows from the largest on."""
+    import networkx
+
+    parts = sorted(networkx.weakly_connected_components(network), key=lambda part: (-len(part), min(part)))
+    row = max(2 * len(network) ** 0.5, 2 * len(parts[0]) ** 0.5)
+    places: dict[Key, tuple[float, float]] = {}
+    left = top = height = 0.0
+    for part in parts:
+        side = 2 * len(part) ** 0.5
+        if left + side > row:
+            left, top, height = 0.0, top - height, 0.0
+        found = networkx.kamada_kawai_layout(network.subgraph(sorted(part)).to_undirected())
+        for key, (x, y) in found.items():
+            places[key] = (left + side * (0.5 + 0.32 * x), top - side * (0.5 + 0.32 * y))
+        left, height = left + side, max(height, side)
+    return places
+
+
 def _draw(graph: Graph, path: Path) -> None:
     """The edges that were found most often, with their nodes, as an SVG."""
     import matplotlib
@@ -152,7 +171,7 @@ def _draw(graph: Graph, path: Path) -> None:
     axes = figure.add_subplot()
     axes.axis("off")
     if edges:
-        places = networkx.spring_layout(network, seed=0, k=2.2 / max(1, len(network)) ** 0.5, iterations=200)
+        places = _places(network)
         colours = [tones(labels.index(key[1])) for key in network]
         names = {key: graph.nodes[key].name for key in network}
         networkx.draw_networkx_nodes(network, places, node_color=colours, node_size=260, ax=axes)
