@@ -9,10 +9,9 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from textmill.models.configuration import TransformerConfig
+from textmill.models.crf import IGNORED, LinearChainCRF
 from textmill.models.normalization import RMSNorm
 from textmill.models.residual import ResidualOutput
-
-IGNORED = -100  # a label that no loss is computed at
 
 
 class TransformerModel(PreTrainedModel):
@@ -40,6 +39,9 @@ class TransformerModel(PreTrainedModel):
                 nn.init.normal_(module.weight, 0.0, std)
         elif isinstance(module, RMSNorm | nn.LayerNorm):
             nn.init.ones_(module.weight)
+        elif isinstance(module, LinearChainCRF):
+            for parameter in module.parameters():
+                nn.init.zeros_(parameter)
         bias = getattr(module, "bias", None)
         if isinstance(bias, nn.Parameter):
             nn.init.zeros_(bias)

@@ -80,6 +80,7 @@ class TransformerConfig(PreTrainedConfig):
     pooling: Literal["first", "mean"] = "first"  # what a sequence classifier reads
     classifier_dense: bool = True  # dense and tanh before the classifier (BERT)
     classifier_dropout: float = 0.1
+    crf: bool = False  # a conditional random field over a token classifier's tags
 
     # Initialisation.
     initializer_range: float = 0.02

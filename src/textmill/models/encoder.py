@@ -16,6 +16,7 @@ from transformers.modeling_outputs import (
 
 from textmill.models.base import IGNORED, TransformerModel, token_loss
 from textmill.models.configuration import EncoderConfig, TransformerConfig
+from textmill.models.crf import LinearChainCRF
 from textmill.models.embeddings import Embeddings
 from textmill.models.heads import Classifier, HeadTransform, classification_loss, span_loss
 from textmill.models.layers import Stack, Trace
@@ -195,6 +196,7 @@ class EncoderForTokenClassification(TransformerModel):
         self.model = EncoderModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels or 2)
+        self.crf = LinearChainCRF(config.num_labels or 2) if config.crf else None
         self.post_init()
 
     def forward(
@@ -207,14 +209,19 @@ class EncoderForTokenClassification(TransformerModel):
         labels: Tensor | None = None,
         **kwargs: Any,
     ) -> TokenClassifierOutput | tuple:
-        """labels: (batch, length), -100 where none -> ``logits`` (batch, length, labels)."""
+        """labels: (batch, length), -100 where none -> ``logits`` (batch, length, labels).
+
+        With a conditional random field the logits are the scores of tags at tokens, without those of tags
+        beside one another, and the loss is that of the whole sequence.
+        """
         return_dict = kwargs.pop("return_dict", True)
         output = self.model(
             input_ids, attention_mask, token_type_ids, position_ids, None, inputs_embeds, **kwargs
         )
         logits = self.classifier(self.dropout(output.last_hidden_state))
+        loss_of = token_loss if self.crf is None else self.crf
         result = TokenClassifierOutput(
-            loss=None if labels is None else token_loss(logits, labels),
+            loss=None if labels is None else loss_of(logits, labels),
             logits=logits,
             hidden_states=output.hidden_states,
             attentions=output.attentions,

@@ -164,6 +164,7 @@ def _needs_bert(config: TransformerConfig) -> dict[str, Any]:
         "num_key_value_heads": config.num_attention_heads,
         "head_bias": (True, False),
         "head_transform": True,
+        "crf": False,
     }
 
 

@@ -73,6 +73,7 @@ class Finetune(Training):
     seeds: Count = 1  # models trained, from the seed on; the best on dev is kept
     class_weights: Literal["balanced"] | dict[str, Positive] | None = None  # of the labels in the loss
     out_of_scope: str | None = None  # a label that is not learnt: what the model is too unsure of
+    crf: bool = False  # token_classification: tags are learnt and told as a sequence
 
 
 class Generation(Block):
@@ -142,6 +143,10 @@ class Task(Block):
             raise ValueError(f"finetune.class_weights needs a weight for each of {', '.join(sorted(labels))}")
         if outside and not (self.one_label and outside in labels):
             raise ValueError(f"finetune.out_of_scope: {outside!r} is none of the labels of a classification")
+        if self.finetune.crf and self.family != "token_classification":
+            raise ValueError("finetune.crf is for the family token_classification")
+        if self.finetune.crf and (self.finetune.label_smoothing or self.finetune.z_loss):
+            raise ValueError("finetune.crf has a loss of its own, without label_smoothing and z_loss")
         if self.behaviour and not {"negative", "positive"} <= labels:
             raise ValueError("behaviour: sentiment needs the labels negative and positive")
         return self

@@ -88,6 +88,9 @@ class Family:
         """Tables beside the scores (by label, confusion) as JSON."""
         return {}
 
+    def check(self, model: PreTrainedModel) -> None:
+        """Raise UserError where the model is none that the task can be taught."""
+
     def learns(self, example: Example) -> bool:
         """Whether a labelled example is one to train on."""
         return True

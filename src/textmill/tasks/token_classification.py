@@ -9,10 +9,12 @@ with most context.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from textmill.errors import UserError
 from textmill.records import Example
 from textmill.tasks import baselines, figures, scores
 from textmill.tasks.alignment import windows
@@ -39,7 +41,15 @@ class TokenClassification(Family):
             "num_labels": len(self.tags),
             "id2label": dict(enumerate(self.tags)),
             "label2id": {tag: i for i, tag in enumerate(self.tags)},
+            **({"crf": True} if self.task.finetune.crf else {}),
         }
+
+    def check(self, model: PreTrainedModel) -> None:
+        if self.task.finetune.crf and getattr(model, "crf", None) is None:
+            raise UserError(
+                f"finetune.crf: {type(model).__name__} has none; `textmill import` makes one of ours of a "
+                "published encoder"
+            )
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
         stride = self.max_length // 4
@@ -71,13 +81,21 @@ class TokenClassification(Family):
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
         lengths = batch["attention_mask"].sum(dim=1).tolist()
-        logs = model(**batch).logits.float().log_softmax(dim=-1).cpu().numpy()
-        return [row[:length] for row, length in zip(logs, lengths, strict=True)]
+        logits = model(**batch).logits.float()
+        chain = None
+        if self.task.finetune.crf:
+            crf: Any = model.crf
+            chain = Chain(*(p.detach().float().cpu().numpy() for p in (crf.start, crf.transition, crf.end)))
+        else:
+            logits = logits.log_softmax(dim=-1)
+        scores = logits.cpu().numpy()
+        return [(row[:length], chain) for row, length in zip(scores, lengths, strict=True)]
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
         text = example["text"]
-        chosen: dict[int, tuple[int, int, np.ndarray]] = {}  # start -> (context, end, log probabilities)
-        for feature, logs in zip(features, outputs, strict=True):
+        chosen: dict[int, tuple[int, int, np.ndarray]] = {}  # start -> (context, end, scores of the tags)
+        chain: Chain | None = outputs[0][1]
+        for feature, (logs, _) in zip(features, outputs, strict=True):
             last = len(feature["_spans"]) - 1
             for i, (start, end) in enumerate(feature["_spans"]):
                 context = min(i, last - i)
@@ -87,11 +105,12 @@ class TokenClassification(Family):
         if not places:
             return {"prediction": [], "score": 1.0}
         logs = np.stack([chosen[start][2] for start in places])
-        path = best_path(logs, self.tags)
+        path = best_path(logs, self.tags, chain)
+        odds = np.exp(logs) if chain is None else marginals(logs, chain)
         spans: list[dict[str, Any]] = []
         for row, (start, tag) in enumerate(zip(places, path, strict=True)):
             name, end = self.tags[tag], chosen[start][1]
-            certainty = float(np.exp(logs[row, tag]))
+            certainty = float(odds[row, tag])
             if name[0] == "B":
                 spans.append({"start": start, "end": end, "label": name[2:], "score": certainty})
             elif name[0] == "I":
@@ -100,7 +119,7 @@ class TokenClassification(Family):
         for span in spans:
             span["text"] = text[span["start"] : span["end"]]
             span["score"] = round(span["score"], 6)
-        certainty = float(np.exp(logs[np.arange(len(path)), path]).min())
+        certainty = float(odds[np.arange(len(path)), path].min())
         return {"prediction": spans, "score": round(certainty, 6)}
 
     def gold(self, example: Example) -> Any:
@@ -138,21 +157,48 @@ class TokenClassification(Family):
         return {"by_label": table}
 
 
-def best_path(logs: np.ndarray, tags: Sequence[str]) -> list[int]:
-    """The most likely well-formed sequence of IOB2 tags (Viterbi 1967): I-x only behind B-x or I-x.
+@dataclass(frozen=True)
+class Chain:
+    """The scores of a conditional random field: of the first tag, of one tag after another, of the last."""
 
-    ``logs`` (tokens, tags) are log probabilities.
+    start: np.ndarray  # (tags,)
+    transition: np.ndarray  # (tags, tags): from, to
+    end: np.ndarray  # (tags,)
+
+
+def marginals(scores: np.ndarray, chain: Chain) -> np.ndarray:
+    """The probability of each tag at each token, over all sequences (forward-backward; Rabiner 1989, III A).
+
+    scores: (tokens, tags) -> the same shape, rows sum to one.
+    """
+    before, behind = np.empty_like(scores, dtype=float), np.empty_like(scores, dtype=float)
+    before[0], behind[-1] = chain.start + scores[0], chain.end
+    for row in range(1, len(scores)):
+        before[row] = np.logaddexp.reduce(before[row - 1][:, None] + chain.transition, axis=0) + scores[row]
+    for row in range(len(scores) - 2, -1, -1):
+        behind[row] = np.logaddexp.reduce(chain.transition + scores[row + 1] + behind[row + 1], axis=1)
+    both = before + behind
+    odds: np.ndarray = np.exp(both - np.logaddexp.reduce(both, axis=1, keepdims=True))
+    return odds
+
+
+def best_path(scores: np.ndarray, tags: Sequence[str], chain: Chain | None = None) -> list[int]:
+    """The best well-formed sequence of IOB2 tags (Viterbi 1967): I-x only behind B-x or I-x.
+
+    ``scores`` (tokens, tags) are log probabilities, or with a ``chain`` the scores that go with it.
     """
     allowed = np.array([[b[0] != "I" or a[1:] == b[1:] for b in tags] for a in tags])
     forbidden = np.where(allowed, 0.0, -np.inf)
-    best = logs[0] + np.array([0.0 if tag[0] != "I" else -np.inf for tag in tags])
-    back = np.zeros(logs.shape, dtype=int)
-    for row in range(1, len(logs)):
+    best = scores[0] + np.array([0.0 if tag[0] != "I" else -np.inf for tag in tags])
+    if chain is not None:
+        forbidden, best = forbidden + chain.transition, best + chain.start
+    back = np.zeros(scores.shape, dtype=int)
+    for row in range(1, len(scores)):
         scored = best[:, None] + forbidden
         back[row] = scored.argmax(axis=0)
-        best = scored.max(axis=0) + logs[row]
-    path = [int(best.argmax())]
-    for row in range(len(logs) - 1, 0, -1):
+        best = scored.max(axis=0) + scores[row]
+    path = [int((best if chain is None else best + chain.end).argmax())]
+    for row in range(len(scores) - 1, 0, -1):
         path.append(int(back[row, path[-1]]))
     return path[::-1]
 

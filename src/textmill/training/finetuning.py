@@ -94,6 +94,7 @@ def _train(
     network: PreTrainedModel = getattr(transformers, kind.auto_class).from_pretrained(
         model, dtype=torch.float32, **family.model_config()
     )
+    family.check(network)
     if added:
         network.resize_token_embeddings(len(tokenizer))
 

@@ -142,7 +142,7 @@ def test_spans_come_back_exactly_from_right_tags(
     family: Any = FAMILIES[task.family](task, tokenizer)
     features = family.encode(example)
     assert len(features) == 1 or length == 24
-    outputs = [_sure(np.array(f["labels"]), len(family.tags)) for f in features]
+    outputs = [(_sure(np.array(f["labels"]), len(family.tags)), None) for f in features]
     decoded = family.decode(example, features, outputs)["prediction"]
     assert [(s["start"], s["end"], s["label"]) for s in decoded] == [
         (s["start"], s["end"], s["label"]) for s in example["spans"]
@@ -333,3 +333,52 @@ def test_the_baselines_do_what_they_are_called(tokenizer: Any, make_task: Any) -
         questions.baselines([asked], [asked])["sentence"][0]["prediction"]["text"]
         == "The bridge is in Ulmen."
     )
+
+
+def test_entities_are_learnt_and_told_as_a_sequence(tokenizer: Any, make_task: Any, make_model: Any) -> None:
+    import torch
+
+    from textmill.errors import UserError
+    from textmill.models import build, config
+    from textmill.params import load
+
+    task = make_task("entities", finetune={"crf": True})
+    family = FAMILIES[task.family](task, tokenizer)
+    shape = {"layers": 1, "width": 32, "heads": 2, "key_value_heads": 2, "feed_forward": 32, "dropout": 0.0}
+    architecture = load().architecture.model_copy(update=shape)
+    model = build(
+        "encoder",
+        "token_classification",
+        config("encoder", architecture, tokenizer, **family.model_config()),
+        0,
+    )
+    family.check(model)
+    batch = family.collate([f for example in ENTITIES for f in family.encode(example)])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        loss = model(**batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    predictions = family.predict(model, ENTITIES, 2)
+    assert family.score(ENTITIES, predictions)["f1"] == 1
+    assert all(0 < span["score"] <= 1 for p in predictions for span in p["prediction"])
+    plain = FAMILIES[task.family](make_task("entities"), tokenizer)
+    with pytest.raises(UserError, match="BertForTokenClassification has none; `textmill import`"):
+        family.check(make_model(plain))
+
+
+def test_a_random_field_is_for_entities_and_has_its_own_loss(make_task: Any) -> None:
+    with pytest.raises(ValueError, match="crf is for the family token_classification"):
+        make_task("sentiment", finetune={"crf": True})
+    with pytest.raises(ValueError, match="a loss of its own"):
+        make_task("entities", finetune={"crf": True, "label_smoothing": 0.1})
+
+
+def test_directed_relations_have_the_official_score(tokenizer: Any, make_task: Any) -> None:
+    labels = ["Other", "A(e1,e2)", "A(e2,e1)"]
+    task = make_task("relations", labels=labels, gate={"metric": "directed_macro_f1"})
+    family = FAMILIES[task.family](task, tokenizer)
+    examples = [{**EXAMPLES["relations"][0], "label": label} for label in ("A(e1,e2)", "A(e1,e2)", "Other")]
+    found = [{"prediction": label} for label in ("A(e1,e2)", "A(e2,e1)", "Other")]
+    assert family.score(examples, found)["directed_macro_f1"] == 0.5
