@@ -11,6 +11,8 @@ def work(stage: Stage) -> None:
     stage.log_params(
         task.model_dump(exclude={"data", "gate"}), {"trainer": stage.params.trainer.model_dump()}
     )
+    for other in task.finetune.auxiliary:
+        stage.input(f"data/tasks/{other}")
     output = stage.output(f"models/finetuned/{stage.item}")
     stage.metrics |= finetune(
         stage.params,

@@ -26,7 +26,10 @@ def prepare(stage: Stage) -> None:
     accepted = stage.output("data/accepted")
     write_json(accepted / "corpus.json", {"accepted": content_digest(corpus)})
     for name, folder in tasks.items():
-        write_json(accepted / f"{name}.json", {"accepted": content_digest(folder)})
+        # A task that learns with others trains again where their data change too.
+        others = params.tasks[name].finetune.auxiliary
+        digests = {other: content_digest(tasks[other]) for other in others}
+        write_json(accepted / f"{name}.json", {"accepted": content_digest(folder), **digests})
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ SLIPS = [
     ("budget: {epochs: 4}", "out_of_scope: other", ["out_of_scope", "'other' is none of the labels"]),
     ("budget: {epochs: 4}", "class_weights: {positive: 2}", ["a weight for each of negative, positive"]),
     ("budget: {epochs: 2}", "class_weights: balanced", ["tasks.entities", "give one label to a text"]),
+    ("budget: {epochs: 4}", "auxiliary: [headlines]", ["'headlines' is not another task on the encoder"]),
+    ("budget: {epochs: 4}", "auxiliary: [sentiment]", ["'sentiment' is not another task on the encoder"]),
     ("  min_new_tokens: 0", "  min_new_tokens: 65", ["generation", "65 is more than max_new_tokens 64"]),
 ]
 

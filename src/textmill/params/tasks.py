@@ -74,6 +74,13 @@ class Finetune(Training):
     class_weights: Literal["balanced"] | dict[str, Positive] | None = None  # of the labels in the loss
     out_of_scope: str | None = None  # a label that is not learnt: what the model is too unsure of
     crf: bool = False  # token_classification: tags are learnt and told as a sequence
+    auxiliary: tuple[Name, ...] = ()  # tasks whose batches are mixed in, through the same encoder
+
+    @model_validator(mode="after")
+    def _together(self) -> Finetune:
+        if self.auxiliary and (self.class_weights or self.lora):
+            raise ValueError("auxiliary goes neither with class_weights nor with lora")
+        return self
 
 
 class Generation(Block):

@@ -65,6 +65,13 @@ class Params(Block):
                     f"tasks.{name}.model: {task.model!r} is a model of kind {model.kind}, and the family "
                     f"{task.family} needs {' or '.join(SERVES[task.family])}"
                 )
+            for other in task.finetune.auxiliary:
+                found = self.tasks.get(other)
+                if found is None or found is task or (found.model, model.kind) != (task.model, "encoder"):
+                    raise ValueError(
+                        f"tasks.{name}.finetune.auxiliary: {other!r} is not another task on the encoder "
+                        f"{task.model!r}"
+                    )
             if task.finetune.max_length > model.architecture.max_positions:
                 raise ValueError(
                     f"tasks.{name}.finetune.max_length: {task.finetune.max_length} tokens are more than "

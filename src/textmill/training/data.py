@@ -122,7 +122,7 @@ class PackedBatches(Batches):
         return [self.about["ids"][i] for i in found]
 
     def fingerprint(self) -> str:
-        return _digest(
+        return digest(
             self.about["digest"], self.objective.spec.model_dump(), self.objective.max_length,
             self.batch_size, self.seed,
         )  # fmt: skip
@@ -188,10 +188,11 @@ class BucketedBatches(Batches):
         return [str(self.features[i].get("id", i)) for i in self.order(epoch)[index].tolist()]
 
     def fingerprint(self) -> str:
-        return _digest(list(self.features), self.batch_size, self.seed)
+        return digest(list(self.features), self.batch_size, self.seed)
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """A digest of values that JSON can hold."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textmill.params import Params
 from textmill.prediction import SEEDS, predict_batch_size, write_card
-from textmill.records import read_examples
+from textmill.records import Example, read_examples
 from textmill.tasks import FAMILIES
-from textmill.tasks.base import prepare_tokenizer
+from textmill.tasks.base import Family, prepare_tokenizer
 from textmill.training.calibration import calibrate
 from textmill.training.data import BucketedBatches
 from textmill.training.fit import fit
+from textmill.training.multitask import MixedBatches, MultiTask
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -37,6 +39,9 @@ def finetune(
     are trained, from the parameters' seed on: the best on dev is saved, the others in ``output/seeds``, and
     the logged curves are the first one's. Returns metrics of the training and of the dev split (``dev_`` and
     the metric's name; with several seeds also its ``_mean`` and ``_deviation``).
+
+    The ``auxiliary`` tasks, whose data lie beside the task's, are learnt through the same encoder by heads of
+    their own, which are not saved; a budget in epochs counts the batches of all.
     """
     task = params.tasks[name]
     seeds = range(params.seed, params.seed + task.finetune.seeds)
@@ -86,32 +91,46 @@ def _train(
     import textmill  # noqa: F401  registers textmill's architectures with transformers
 
     task = params.tasks[name]
-    kind = FAMILIES[task.family]
     tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-    added = prepare_tokenizer(kind, tokenizer)
-    family = kind(task, tokenizer)
-    torch.manual_seed(seed)  # the new head's weights
-    network: PreTrainedModel = getattr(transformers, kind.auto_class).from_pretrained(
-        model, dtype=torch.float32, **family.model_config()
-    )
-    family.check(network)
+    specs = [task, *(params.tasks[other] for other in task.finetune.auxiliary)]
+    added = sum(prepare_tokenizer(FAMILIES[spec.family], tokenizer) for spec in specs)
+    families = [FAMILIES[spec.family](spec, tokenizer) for spec in specs]
+    torch.manual_seed(seed)  # the new heads' weights
+    networks: list[PreTrainedModel] = [
+        getattr(transformers, each.auto_class).from_pretrained(
+            model, dtype=torch.float32, **each.model_config()
+        )
+        for each in families
+    ]
+    for each, made in zip(families, networks, strict=True):
+        each.check(made)
+    family, network = families[0], networks[0]
     if added:
         network.resize_token_embeddings(len(tokenizer))
 
-    train, dev = read_examples(data, "train"), read_examples(data, "dev")
-    features = [feature for example in train if family.learns(example) for feature in family.encode(example)]
-    held_out = [feature for example in dev if family.learns(example) for feature in family.encode(example)]
     size = task.finetune.batch_size
 
-    def score(trained: PreTrainedModel) -> dict[str, float]:
-        return family.score(dev, family.predict(trained, dev, predict_batch_size(task)))
+    def batches(of: Family, examples: Sequence[Example], size: int, seed: int | None) -> BucketedBatches:
+        features = [feature for example in examples if of.learns(example) for feature in of.encode(example)]
+        return BucketedBatches(features, of.collate, size, seed=seed)
+
+    train, dev = read_examples(data, "train"), read_examples(data, "dev")
+    own = batches(family, train, size, seed)
+    others = [
+        batches(each, read_examples(data.parent / other, "train"), size, seed)
+        for other, each in zip(task.finetune.auxiliary, families[1:], strict=True)
+    ]
+
+    def score(_: PreTrainedModel) -> dict[str, float]:
+        return family.score(dev, family.predict(network, dev, predict_batch_size(task)))
 
     # Text generation is slow to score and its loss is a fair guide, so these keep their last weights.
     choose = not family.generates
+    together: Any = MultiTask(networks) if others else network
     metrics = fit(
-        network,
-        train=BucketedBatches(features, family.collate, size, seed=seed),
-        validation=BucketedBatches(held_out, family.collate, 2 * size, seed=None),
+        together,
+        train=MixedBatches([own, *others], seed) if others else own,
+        validation=batches(family, dev, 2 * size, None),
         training=task.finetune,
         trainer=params.trainer,
         seed=seed,
@@ -129,6 +148,6 @@ def _train(
     return {
         **metrics,
         **fitted,
-        "train_windows": len(features),
+        "train_windows": len(own.features),
         **{f"dev_{k}": v for k, v in score(network).items()},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from textmill.models.configuration import from_architecture
 from textmill.params import Architecture, Params, load
 from textmill.prediction import Predictor
 from textmill.records import read_json, write_jsonl
+from textmill.tasks import FAMILIES
 from textmill.tokenizer import train
+from textmill.training.data import BucketedBatches
 from textmill.training.finetuning import finetune
+from textmill.training.multitask import MixedBatches, MultiTask
 
 GOOD, BAD = ("good", "lovely", "很好"), ("bad", "dreadful", "很差")
 
@@ -128,8 +132,6 @@ def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
 def test_a_learning_curve_is_of_nested_parts_and_never_reads_the_test_split(
     project: dict[str, Any], tmp_path: Path
 ) -> None:
-    import shutil
-
     params, data = _with(project["params"], budget={"steps": 20}), tmp_path / "data"
     shutil.copytree(project["top"] / "data", data, ignore=shutil.ignore_patterns("test.jsonl"))
     told: list[dict[str, Any]] = []
@@ -143,3 +145,66 @@ def test_a_learning_curve_is_of_nested_parts_and_never_reads_the_test_split(
     assert len(figure.axes[0].lines) == 2
     with pytest.raises(UserError, match="a size of 49: the train split of sentiment has 48"):
         learning_curve(params, "sentiment", data, project["top"] / "model", (49,), told.append)
+
+
+def test_tasks_learnt_together_share_the_encoder_and_one_is_kept(
+    project: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    spans = [{"start": 0, "end": 4, "label": "person"}]
+    rows = [
+        {"id": f"n{i}", "text": f"{('Mara', 'Olaf')[i % 2]} has tools {i}", "spans": spans} for i in range(40)
+    ]
+    write_jsonl(project["top"] / "names" / "train.jsonl", rows)
+    alone = _with(project["params"])
+    both = _with(project["params"], auxiliary=["names"], budget={"epochs": 3})
+    names = alone.tasks["sentiment"].model_copy(
+        update={"family": "token_classification", "labels": ("person",), "behaviour": None}
+    )
+    params = both.model_copy(update={"tasks": {**both.tasks, "names": names}})
+    seen: list[MultiTask] = []
+    made = MultiTask.__init__
+    monkeypatch.setattr(
+        MultiTask, "__init__", lambda self, models: [made(self, models), seen.append(self)][1]
+    )
+    before = load_file(project["top"] / "model" / "model.safetensors")
+    (project["top"] / "sentiment").mkdir()
+    for split in ("train", "dev"):
+        shutil.copy(project["top"] / "data" / f"{split}.jsonl", project["top"] / "sentiment")
+    metrics = finetune(
+        params, "sentiment", project["top"] / "sentiment", project["top"] / "model", tmp_path / "out",
+        logger=None, folder=tmp_path / "state",
+    )  # fmt: skip
+    assert metrics["steps"] == 3 * (48 / 16 + round(40 / 16 + 0.5))
+    (together,) = seen
+    sentiment, entities = together.heads
+    assert sentiment.model is entities.model
+    # Both heads have learnt: the kept one its labels, the other to find the name.
+    predictor = Predictor(tmp_path / "out")
+    family = FAMILIES["token_classification"](names, predictor.tokenizer)
+    found = family.predict(entities, rows[:4], 4)
+    assert [p["prediction"][0]["label"] for p in found] == ["person"] * 4
+    after = load_file(tmp_path / "out" / "model.safetensors")
+    assert not any("heads" in name for name in after)
+    shared = sorted(set(before) & set(after))
+    assert shared
+    assert all(not torch.equal(after[name], before[name]) for name in shared if after[name].ndim == 2)
+
+
+def test_mixed_batches_come_all_once_an_epoch_and_say_whose_they_are() -> None:
+    def part(name: str, count: int) -> BucketedBatches:
+        rows = [{"id": f"{name}{i}", "input_ids": [1] * (1 + i % 3)} for i in range(count)]
+        return BucketedBatches(rows, lambda features: {"ids": [f["id"] for f in features]}, 4, seed=1)  # type: ignore[arg-type]
+
+    mixed = MixedBatches([part("a", 10), part("b", 21)], seed=1)
+    assert len(mixed) == 3 + 6
+    for epoch in (0, 1):
+        batches = [mixed.batch(epoch, i) for i in range(9)]
+        ids = [i for batch in batches for i in batch["ids"]]
+        assert len(ids) == len({*ids}) == 31
+        assert all((batch["task"] == 1) == batch["ids"][0].startswith("b") for batch in batches)
+        assert [mixed.ids(epoch, i) for i in range(9)] == [batch["ids"] for batch in batches]
+    assert [mixed.batch(0, i)["task"] for i in range(9)] != [mixed.batch(1, i)["task"] for i in range(9)]
+    assert mixed.fingerprint() != MixedBatches([part("a", 10), part("b", 22)], seed=1).fingerprint()
