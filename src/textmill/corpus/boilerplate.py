@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from textmill.corpus.codes import Codes, Hashes, Ints, mix
 
@@ -20,31 +21,43 @@ class Common:
     keys: Hashes
 
 
-def common_lines(shards: Iterable[pl.DataFrame], documents: int) -> Common:
+def lines(documents: pl.DataFrame) -> pl.DataFrame:
+    """What the search for shared lines needs of a shard: a row a document, hashes alone.
+
+    ``whole`` is that of source and text, ``keys`` are those of source and line, each once.
+    """
+    keys, whole, text = _keys(Codes(documents["text"].to_list()), documents["source"])
+    marked = keys ^ mix(text.astype(np.uint64) + np.uint64(1))
+    once = np.sort(np.unique(marked, return_index=True)[1])
+    first = np.searchsorted(text[once], np.arange(len(whole) + 1))
+    lists = pa.LargeListArray.from_arrays(pa.array(first, pa.int64()), pa.array(keys[once]))
+    return pl.DataFrame({"whole": whole, "keys": pl.Series(lists, dtype=pl.List(pl.UInt64))})
+
+
+def common_lines(shards: Callable[[str], Iterator[pl.Series]], documents: int) -> Common:
     """The lines that stand in ``documents`` different documents of one source or more.
 
-    shards: tables with ``source`` and ``text``; they are kept as hashes of their lines only. Copies of a
-    document count once, so that its lines do not become boilerplate by its being copied.
+    shards: a column of all shards' tables of ``lines``, by name; asked for more than once, so that no more
+    of them is in memory than 8 bytes a document. Copies of a document count once, so that its lines do not
+    become boilerplate by its being copied.
     """
-    counts = np.zeros(_TABLE, np.uint32)
-    seen = np.zeros(0, np.uint64)
-    kept: list[Hashes] = []
-    for shard in shards:
-        keys, whole, text = _keys(Codes(shard["text"].to_list()), shard["source"])
-        fresh = np.zeros(len(whole), np.bool_)
-        fresh[np.unique(whole, return_index=True)[1]] = True
-        fresh &= ~np.isin(whole, seen)
-        seen = np.union1d(seen, whole[fresh])
-        keys = _once_a_text(keys[fresh[text]], text[fresh[text]])
-        counts += np.bincount((keys & np.uint64(_TABLE - 1)).astype(np.int64), minlength=_TABLE).astype(
-            np.uint32
-        )
-        # A line is worth keeping only if its counter may still reach the number; the last shards decide,
-        # so all are kept, as 8 bytes each.
-        kept.append(keys)
-    likely = [keys[counts[(keys & np.uint64(_TABLE - 1)).astype(np.int64)] >= documents] for keys in kept]
-    if not likely:
+    wholes = [column.to_numpy() for column in shards("whole")]
+    if not wholes:
         return Common(np.zeros(0, np.uint64))
+    first = np.zeros(sum(map(len, wholes)), np.bool_)
+    first[np.unique(np.concatenate(wholes), return_index=True)[1]] = True
+    firsts = np.split(first, np.cumsum([len(whole) for whole in wholes])[:-1])
+
+    def keys() -> Iterator[tuple[Hashes, Ints]]:
+        for column, fresh in zip(shards("keys"), firsts, strict=True):
+            found = column.filter(pl.Series(fresh)).explode(empty_as_null=False).to_numpy()
+            yield found, (found & np.uint64(_TABLE - 1)).astype(np.int64)
+
+    # A line is worth keeping only if its counter reached the number; counters are shared by several lines.
+    counts = np.zeros(_TABLE, np.uint32)
+    for _, place in keys():
+        counts += np.bincount(place, minlength=_TABLE).astype(np.uint32)
+    likely = [found[counts[place] >= documents] for found, place in keys()]
     values, times = np.unique(np.concatenate(likely), return_counts=True)
     return Common(values[times >= documents])
 
@@ -94,9 +107,3 @@ def _keys(codes: Codes, source: Sequence[str] | pl.Series) -> tuple[Hashes, Hash
 def _salt(source: str) -> int:
     codes = Codes([source])
     return int(mix(codes.hashes(codes.whole))[0])
-
-
-def _once_a_text(keys: Hashes, text: Ints) -> Hashes:
-    """The keys with those that repeat in one text left out."""
-    marked = keys ^ mix(text.astype(np.uint64) + np.uint64(1))
-    return keys[np.sort(np.unique(marked, return_index=True)[1])]

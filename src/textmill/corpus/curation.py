@@ -1,8 +1,9 @@
 """Curate: each document kept or dropped, with the rule, the figure and the threshold that decided.
 
-What must meet across shards (copies, clusters, quotas) is joined over small tables of hashes and figures,
-never over the text. The rules are asked in this order, and the first that is broken names the reason:
-empty, language, quality, contamination, exact duplicate, near duplicate, weight or share.
+Two steps a shard: ``judge`` says what can be said of each document alone, ``apply`` does what was decided.
+Between them what must meet across shards (copies, clusters, quotas) is joined over small tables of hashes
+and figures, never over the text. The rules are asked in this order, and the first that is broken names the
+reason: empty, language, quality, contamination, exact duplicate, near duplicate, weight or share.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from textmill.corpus import decontamination, duplicates, privacy, rules
+from textmill.corpus import decontamination, duplicates, engine, privacy, rules
 from textmill.corpus.codes import Codes
-from textmill.corpus.ingestion import shard_name, shards
+from textmill.corpus.ingestion import shards
 from textmill.corpus.manifest import Manifest
 from textmill.corpus.split import SPLITS, assign, quota, unit
-from textmill.params import Corpus, Params
+from textmill.corpus.store import Facts, Store, read
+from textmill.params import Corpus, NearDuplicates, Params
 
 REASON = {"rule": pl.String, "figure": pl.Float64, "threshold": pl.Float64, "detail": pl.String}
 
@@ -40,23 +44,29 @@ def curate(
     corpus = params.corpus
     output.mkdir(parents=True, exist_ok=True)
     paths = shards(documents)
-    manifest = Manifest(output / "work", _fingerprint(corpus, paths, tasks))
+    fingerprint = _fingerprint(corpus, documents, tasks)
+    manifest = Manifest(output / "work", fingerprint)
+    address = corpus.engine.shards
+    work = Store(f"{address}/curate-{fingerprint}" if address else str(manifest.folder.resolve()))
     index = decontamination.index(tasks, corpus.decontamination)
-    for path in paths:
-        _judge_shard(path, corpus, index, manifest)
-    decisions = decide([manifest.folder / f"{shard_name(path)}.judged.parquet" for path in paths], corpus)
+    numbers = [f"{number:07d}" for number in range(len(paths))]
+
+    judged = {f"judged-{number}": path for number, path in zip(numbers, paths, strict=True)}
+    engine.run(partial(_judge, corpus, index, work), judged, manifest, corpus.engine)
+    decisions = decide(work, numbers, corpus)
+    parts = decisions.partition_by("shard", as_dict=True)
+    for place, number in enumerate(numbers):
+        work.write(f"decided-{number}", parts.get((place,), decisions.clear()))
+    applied = {f"applied-{number}": path for number, path in zip(numbers, paths, strict=True)}
+    facts = engine.run(partial(_apply, corpus, index, work), applied, manifest, corpus.engine)
+
+    _join((work.read(name) for name in applied), output)
     counts: Counter[str] = Counter()
-    for number, path in enumerate(paths):
-        part = decisions.filter(pl.col("shard") == number)
-        _write_shard(path, part, corpus, index, manifest)
-    for name in (*SPLITS, "dropped"):
-        _join(
-            [manifest.folder / f"{shard_name(path)}.{name}.parquet" for path in paths],
-            output / f"{name}.parquet",
-        )
-    for path in paths:
-        counts.update(json.loads((manifest.folder / f"{shard_name(path)}.personal.json").read_text()))
+    for found in facts:
+        counts.update(found["personal"])
     metrics = _metrics(output, corpus, counts)
+    kinds = ("judged", "signed", "decided", "applied")
+    work.remove([f"{kind}-{number}" for number in numbers for kind in kinds])
     manifest.clear()
     return metrics
 
@@ -116,34 +126,36 @@ def judge(documents: pl.DataFrame, corpus: Corpus, index: decontamination.Index)
     return table
 
 
-def _judge_shard(path: Path, corpus: Corpus, index: decontamination.Index, manifest: Manifest) -> None:
-    name = f"{shard_name(path)}.judged"
-    if manifest.done(name):
-        return
-    documents = pl.read_parquet(path)
+def sign(documents: pl.DataFrame, judged: pl.DataFrame, near: NearDuplicates) -> pl.DataFrame:
+    """The signatures of the documents that stand: their ``place`` in the shard, ``minima`` and ``bands``.
+
+    Of copies within a shard only the first needs one.
+    """
+    places = np.flatnonzero(judged["rule"].is_null().to_numpy())
+    first = np.unique(judged["key"].to_numpy()[places], return_index=True)[1]
+    chosen = np.sort(places[first])
+    found = duplicates.signatures(documents["text"].gather(chosen).to_list(), near)
+    chosen, values = chosen[found.size > 0], found.values[found.size > 0]
+    size = near.bands * near.rows
+    return pl.DataFrame(
+        {
+            "place": pl.Series(chosen, dtype=pl.Int64),
+            "minima": pl.Series(values.astype(np.uint16), dtype=pl.Array(pl.UInt16, size)),
+            "bands": pl.Series(duplicates.bands(values, near), dtype=pl.Array(pl.UInt64, near.bands)),
+        }
+    )
+
+
+def _judge(corpus: Corpus, index: decontamination.Index, work: Store, name: str, path: str) -> Facts:
+    documents = read(path)
     table = judge(documents, corpus, index)
     near = corpus.duplicates.near
     if near is not None:
-        standing = table["rule"].is_null().to_numpy()
-        # Of copies within a shard only the first needs a signature.
-        first = np.zeros(len(table), np.bool_)
-        places = np.flatnonzero(standing)
-        first[places[np.unique(table["key"].to_numpy()[places], return_index=True)[1]]] = True
-        chosen = np.flatnonzero(first)
-        texts = documents["text"].to_list()
-        found = duplicates.signatures([texts[place] for place in chosen], near)
-        chosen, values = chosen[found.size > 0], found.values[found.size > 0]
-        np.savez(
-            manifest.folder / f"{shard_name(path)}.minima.npz",
-            place=chosen,
-            minima=values.astype(np.uint16),
-            bands=duplicates.bands(values, near),
-        )
-    table.write_parquet(manifest.folder / f"{name}.parquet")
-    manifest.finish(name)
+        work.write(name.replace("judged", "signed"), sign(documents, table, near))
+    return work.write(name, table)
 
 
-def decide(tables: Sequence[Path], corpus: Corpus) -> pl.DataFrame:
+def decide(work: Store, shards: Sequence[str], corpus: Corpus) -> pl.DataFrame:
     """All documents' decisions, in order: shard, place, reason (null: kept), cluster, split, times.
 
     Of a cluster of near duplicates the longest document stays, and of equally long ones the first. Its
@@ -151,8 +163,8 @@ def decide(tables: Sequence[Path], corpus: Corpus) -> pl.DataFrame:
     a source that is added behind the others moves no document.
     """
     parts = [
-        pl.read_parquet(path).with_row_index("place").with_columns(shard=pl.lit(number, pl.Int64))
-        for number, path in enumerate(tables)
+        work.read(f"judged-{name}").with_row_index("place").with_columns(shard=pl.lit(number, pl.Int64))
+        for number, name in enumerate(shards)
     ]
     table = pl.concat(parts).with_columns(pl.col("place").cast(pl.Int64))
     count = len(table)
@@ -176,7 +188,7 @@ def decide(tables: Sequence[Path], corpus: Corpus) -> pl.DataFrame:
     near = corpus.duplicates.near
     if near is not None:
         similarity = near.similarity
-        numbers, minima, bands = _signatures(tables, [len(part) for part in parts])
+        numbers, minima, bands = _signatures(work, shards, [len(part) for part in parts])
         # A document that stands for its copies in another shard.
         unique = leader[numbers] == numbers
         numbers, minima, bands = numbers[unique], minima[unique], bands[unique]
@@ -212,14 +224,16 @@ def decide(tables: Sequence[Path], corpus: Corpus) -> pl.DataFrame:
     )
 
 
-def _signatures(tables: Sequence[Path], counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _signatures(
+    work: Store, shards: Sequence[str], counts: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     numbers, minima, bands = [], [], []
     offset = 0
-    for path, count in zip(tables, counts, strict=True):
-        with np.load(path.parent / path.name.replace(".judged.parquet", ".minima.npz")) as arrays:
-            numbers.append(arrays["place"] + offset)
-            minima.append(arrays["minima"])
-            bands.append(arrays["bands"])
+    for name, count in zip(shards, counts, strict=True):
+        table = work.read(f"signed-{name}")
+        numbers.append(table["place"].to_numpy() + offset)
+        minima.append(table["minima"].to_numpy())
+        bands.append(table["bands"].to_numpy())
         offset += count
     return np.concatenate(numbers), np.concatenate(minima), np.concatenate(bands)
 
@@ -279,14 +293,10 @@ def _times(
     return times
 
 
-def _write_shard(
-    path: Path, decisions: pl.DataFrame, corpus: Corpus, index: decontamination.Index, manifest: Manifest
-) -> None:
-    """The rows of one shard in their splits, with personal data replaced."""
-    name = f"{shard_name(path)}.written"
-    if manifest.done(name):
-        return
-    documents = pl.read_parquet(path)
+def apply(
+    documents: pl.DataFrame, decisions: pl.DataFrame, corpus: Corpus, index: decontamination.Index
+) -> tuple[pl.DataFrame, Counter[str]]:
+    """A shard with what was decided, personal data replaced; and the counts of it in what is kept."""
     texts = documents["text"].to_list()
     if corpus.decontamination.action == "cut":
         shared = decontamination.overlap(texts, index)
@@ -297,23 +307,17 @@ def _write_shard(
         text=pl.Series(texts, dtype=pl.String),
         personal_data=pl.Series([count.total() for count in found], dtype=pl.Int64),
     ).with_columns(decisions.select(*REASON, "cluster", "split", "times"))
-    table = table.with_columns(characters=pl.col("text").str.len_chars().cast(pl.Float64))
-    kept = table.filter(pl.col("rule").is_null()).drop(*REASON)
-    for split in SPLITS:
-        part = _repeated(kept.filter(pl.col("split") == split))
-        part.write_parquet(manifest.folder / f"{shard_name(path)}.{split}.parquet")
-    dropped = table.filter(pl.col("rule").is_not_null()).drop("times", "split")
-    first = ["id", "source", *REASON, "text"]
-    dropped.select(*first, pl.exclude(first)).write_parquet(
-        manifest.folder / f"{shard_name(path)}.dropped.parquet"
-    )
-    standing = decisions["rule"].is_null().to_list()
     total: Counter[str] = Counter()
-    for stands, count in zip(standing, found, strict=True):
+    for stands, count in zip(decisions["rule"].is_null().to_list(), found, strict=True):
         if stands:
             total.update(count)
-    (manifest.folder / f"{shard_name(path)}.personal.json").write_text(json.dumps(total, sort_keys=True))
-    manifest.finish(name)
+    return table.with_columns(characters=pl.col("text").str.len_chars().cast(pl.Float64)), total
+
+
+def _apply(corpus: Corpus, index: decontamination.Index, work: Store, name: str, path: str) -> Facts:
+    decisions = work.read(name.replace("applied", "decided"))
+    table, personal = apply(read(path), decisions, corpus, index)
+    return {**work.write(name, table), "personal": personal}
 
 
 def _repeated(kept: pl.DataFrame) -> pl.DataFrame:
@@ -328,16 +332,24 @@ def _repeated(kept: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _join(parts: Sequence[Path], path: Path) -> None:
-    """The parts as one file, a row group at a time."""
+def _join(tables: Iterator[pl.DataFrame], output: Path) -> None:
+    """The shards' rows in their files, a shard a row group."""
     import pyarrow.parquet as pq
 
-    writer = None
-    for part in parts:
-        table = pq.read_table(part)
-        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-        writer.write_table(table)
-    if writer is not None:
+    writers: dict[str, Any] = {}
+    first = ["id", "source", *REASON, "text"]
+    for table in tables:
+        kept = table.filter(pl.col("rule").is_null()).drop(*REASON)
+        dropped = table.filter(pl.col("rule").is_not_null()).drop("times", "split")
+        parts = {split: _repeated(kept.filter(pl.col("split") == split)) for split in SPLITS}
+        parts["dropped"] = dropped.select(*first, pl.exclude(first))
+        for name, part in parts.items():
+            rows = part.to_arrow()
+            if name not in writers:
+                path = output / f"{name}.parquet"
+                writers[name] = pq.ParquetWriter(path, rows.schema, compression="zstd")
+            writers[name].write_table(rows)
+    for writer in writers.values():
         writer.close()
 
 
@@ -373,11 +385,15 @@ def _metrics(output: Path, corpus: Corpus, personal: Counter[str]) -> dict[str, 
     return metrics
 
 
-def _fingerprint(corpus: Corpus, paths: Sequence[Path], tasks: Mapping[str, Path]) -> str:
-    parts: list[object] = [corpus.model_dump(mode="json")]
-    files = [*paths, *(tasks[name] / f"{split}.jsonl" for name in sorted(tasks) for split in ("dev", "test"))]
-    for file in files:
-        if file.exists():
-            stat = file.stat()
-            parts.append([str(file), stat.st_size, stat.st_mtime_ns])
+def _fingerprint(corpus: Corpus, documents: Path, tasks: Mapping[str, Path]) -> str:
+    """What the decisions depend on: parameters, the shards by their digests, the tasks' texts."""
+    lists = sorted(documents.glob("shards.json")) or sorted(documents.glob("[!.]*/shards.json"))
+    parts: list[object] = [corpus.model_dump(mode="json", exclude={"engine"})]
+    parts += [path.read_text(encoding="utf-8") for path in lists]
+    for name in sorted(tasks):
+        for split in ("dev", "test"):
+            file = tasks[name] / f"{split}.jsonl"
+            if file.exists():
+                stat = file.stat()
+                parts.append([str(file), stat.st_size, stat.st_mtime_ns])
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

@@ -13,6 +13,7 @@ import polars as pl
 from textmill.corpus import rules
 from textmill.corpus.ingestion import shards
 from textmill.corpus.split import SPLITS
+from textmill.corpus.store import read
 from textmill.errors import UserError
 from textmill.params import Params
 
@@ -68,9 +69,8 @@ def _decided(corpus: Path) -> pl.LazyFrame:
 
 def _measured(document_id: str, documents: Path) -> dict[str, Any]:
     for path in shards(documents):
-        row = pl.scan_parquet(path).filter(pl.col("id") == document_id).head(1).collect()
-        if len(row):
-            return row.row(0, named=True)
+        if document_id in read(path, ["id"])["id"]:
+            return read(path).filter(pl.col("id") == document_id).row(0, named=True)
     raise UserError(f"{documents}: no document has the id {document_id}; was it made by another ingest?")
 
 

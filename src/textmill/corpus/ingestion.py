@@ -1,29 +1,40 @@
-"""Ingest: every source read once into one document table, mended, its figures measured."""
+"""Ingest: every source read once into one document table, mended, its figures measured.
+
+Three steps a shard: ``read`` gathers rows as they stand in the files, ``clean`` mends them, ``describe`` cuts
+boilerplate and measures. Between the last two the shards' lines meet, as hashes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from textmill.corpus import boilerplate, sources
+from textmill.corpus import boilerplate, engine, sources
+from textmill.corpus.files import files
 from textmill.corpus.language import identify
 from textmill.corpus.manifest import Manifest
 from textmill.corpus.signals import measure
+from textmill.corpus.store import Facts, Store
 from textmill.corpus.surprise import Surprise
 from textmill.corpus.text import clean
 from textmill.errors import UserError
 from textmill.params import Params
-from textmill.records import document_id, write_jsonl
+from textmill.records import document_id, read_json, write_json, write_jsonl
 
-# Characters of a batch, which becomes one shard: memory is bounded by a small multiple of it, and a killed
-# run repeats at most one. It changes no figure and no decision.
+# Characters of a shard: memory is bounded by a small multiple of it for each worker, and a killed run
+# repeats at most one a worker. It changes no figure and no decision.
 SHARD = 4_000_000
+# Bytes of files that are read together in one task; a larger file is a task of its own.
+PORTION = 64_000_000
 
+RAW = {"text": pl.String, "file": pl.String, "line": pl.Int64, "group": pl.String}
 SCHEMA = {
     "id": pl.String,
     "text": pl.String,
@@ -38,44 +49,58 @@ SCHEMA = {
 def ingest(params: Params, output: Path) -> dict[str, float | int]:
     """Read every source under ``corpus.sources`` into ``output``.
 
-    Writes ``documents-00000.parquet`` and so on (the columns of SCHEMA, the language, and one column for
-    each quality rule) and ``skipped.jsonl`` (source, file, line and why of all that could not be read).
-    A killed run that is started again with the same ``output`` continues at the shard where it stopped,
-    and gives the same bytes. Returns flat metrics. Raises UserError for what cannot be read where
+    Writes ``documents-00000-00000.parquet`` and so on (the columns of SCHEMA, the language, and one column
+    for each quality rule), there or at ``corpus.engine.shards``; ``shards.json``, which lists them with rows,
+    bytes and digest; and ``skipped.jsonl`` (source, file, line and why of all that could not be read).
+    A killed run that is started again with the same ``output`` continues where it stopped, and gives the
+    same bytes. Returns flat metrics. Raises UserError for what cannot be read where
     ``corpus.on_bad_input`` is ``fail``, and where there is no document at all.
     """
+    corpus = params.corpus
     output.mkdir(parents=True, exist_ok=True)
-    work = output / "work"
-    manifest = Manifest(work, _fingerprint(params))
-    skipped: list[dict[str, Any]] = []
-    read = list(_gather(params, work, manifest, skipped))
-    if not read:
-        raise UserError("corpus.sources: no document was found in any source")
+    portions = _portions(params)
+    fingerprint = _fingerprint(params, portions)
+    manifest = Manifest(output / "work", fingerprint)
+    address = corpus.engine.shards
+    final = Store(f"{address}/ingest-{fingerprint}" if address else str(output.resolve()))
+    work = Store(final.folder if address else str(manifest.folder.resolve()))
+
+    read = engine.run(partial(_read, params, work, SHARD), portions, manifest, corpus.engine)
+    skipped = [row for facts in read for row in facts["skipped"]]
+    _found_something(params, portions, read)
+    names = {name: None for facts in read for name in facts["parts"]}
+    engine.run(partial(_clean, params, work), _numbered("clean", names), manifest, corpus.engine)
     common = boilerplate.common_lines(
-        (pl.read_parquet(path, columns=["source", "text"]) for path in read),
-        params.corpus.text.boilerplate_documents,
+        lambda column: (work.read(f"lines-{name}", [column])[column] for name in names),
+        corpus.text.boilerplate_documents,
     )
     pairs = None
-    if params.corpus.text.measure_surprise:
-        pairs = Surprise(pl.read_parquet(path, columns=["text"])["text"].to_list() for path in read)
-    totals: dict[str, float | int] = {"documents": 0, "characters": 0, "bytes": 0, "boilerplate_lines": 0}
-    for number, path in enumerate(read):
-        name = f"documents-{number:05d}.parquet"
-        if not manifest.done(name):
-            describe(pl.read_parquet(path), common, pairs).write_parquet(work / name, compression="zstd")
-            (work / name).replace(output / name)
-            manifest.finish(name)
-        counted = pl.scan_parquet(output / name).select(
-            documents=pl.len(),
-            characters=pl.col("characters").sum().cast(pl.Int64),
-            bytes=pl.col("text").str.len_bytes().sum(),
-            boilerplate_lines=pl.col("boilerplate_lines").sum(),
-        )
-        for key, value in counted.collect().row(0, named=True).items():
-            totals[key] += value
+    if corpus.text.measure_surprise:
+        pairs = Surprise(work.read(f"clean-{name}", ["text"])["text"].to_list() for name in names)
+    described = engine.run(
+        partial(_describe, work, final, common, pairs), _numbered("documents", names), manifest, corpus.engine
+    )
+    work.remove([f"{kind}-{name}" for name in names for kind in ("raw", "clean", "lines")])
+    shown = [{key: facts[key] for key in ("name", "rows", "bytes", "digest")} for facts in described]
+    write_json(output / "shards.json", {"folder": final.folder if address else None, "shards": shown})
     write_jsonl(output / "skipped.jsonl", skipped)
     manifest.clear()
-    return {**totals, "shards": len(read), "skipped": len(skipped)}
+    totals: Counter[str] = Counter()
+    for facts in described:
+        totals.update(facts["totals"])
+    return {**totals, "shards": len(names), "skipped": len(skipped)}
+
+
+def table(raw: pl.DataFrame, source: str, params: Params) -> pl.DataFrame:
+    """Rows as they were read as a document table, mended, without those that are empty then."""
+    corpus = params.corpus
+    rows = []
+    for text, file, line, group in raw.iter_rows():
+        text = clean(text, corpus.text.mend_mojibake)
+        if text:
+            licence = corpus.sources[source].licence
+            rows.append((document_id(source, text), text, source, licence, file, line, group))
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def describe(documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise | None) -> pl.DataFrame:
@@ -89,46 +114,76 @@ def describe(documents: pl.DataFrame, common: boilerplate.Common, pairs: Surpris
     return pl.concat([documents, language, figures], how="horizontal")
 
 
-def _gather(params: Params, work: Path, manifest: Manifest, skipped: list[dict[str, Any]]) -> Iterator[Path]:
-    """Cleaned rows in shards of about SHARD characters, in the order of the sources."""
-    for number, batch in enumerate(_batches(params, skipped)):
-        name = f"read-{number:05d}.parquet"
-        if not manifest.done(name):
-            table(batch, params).write_parquet(work / f"{name}.part", compression="lz4")
-            (work / f"{name}.part").replace(work / name)
-            manifest.finish(name)
-        yield work / name
+def _read(params: Params, work: Store, size: int, name: str, portion: dict[str, Any]) -> Facts:
+    """A portion's rows in shards of about ``size`` characters, in the order of its files."""
+    skipped: list[dict[str, Any]] = []
+    parts: list[str] = []
+    for batch in _batches(params, portion, size, skipped):
+        parts.append(f"{name}-{len(parts):05d}")
+        rows = [(row.text, row.file, row.line, row.group) for row in batch]
+        frame = pl.DataFrame(rows, schema=RAW, orient="row")
+        work.write(f"raw-{parts[-1]}", frame.with_columns(source=pl.lit(portion["source"])))
+    return {"parts": parts, "skipped": skipped}
 
 
-def table(batch: Sequence[tuple[str, sources.Row]], params: Params) -> pl.DataFrame:
-    """Rows with their sources' names as a document table, without those that are empty once cleaned."""
-    corpus = params.corpus
-    rows = []
-    for name, row in batch:
-        text = clean(row.text, corpus.text.mend_mojibake)
-        if text:
-            licence = corpus.sources[name].licence
-            rows.append((document_id(name, text), text, name, licence, row.file, row.line, row.group))
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+def _clean(params: Params, work: Store, name: str, item: object) -> Facts:
+    part = name.removeprefix("clean-")
+    raw = work.read(f"raw-{part}")
+    documents = table(raw.drop("source"), raw["source"][0], params)
+    work.write(f"lines-{part}", boilerplate.lines(documents))
+    return work.write(name, documents)
 
 
-def _batches(params: Params, skipped: list[dict[str, Any]]) -> Iterator[list[tuple[str, sources.Row]]]:
-    batch: list[tuple[str, sources.Row]] = []
-    size = 0
-    for name in params.corpus.sources:
-        count = 0
-        for item in sources.read(name, params):
-            if isinstance(item, sources.BadInput):
-                _bad(params, name, item, skipped)
-                continue
-            count += 1
-            batch.append((name, item))
-            size += len(item.text) + 1
-            if size >= SHARD:
-                yield batch
-                batch, size = [], 0
-        if not count and params.corpus.on_bad_input == "fail":
-            raise UserError(f"corpus.sources.{name}: no document in {params.corpus.sources[name].path}")
+def _describe(
+    work: Store, final: Store, common: boilerplate.Common, pairs: Surprise | None, name: str, item: object
+) -> Facts:
+    documents = describe(work.read(f"clean-{name.removeprefix('documents-')}"), common, pairs)
+    totals = {
+        "documents": len(documents),
+        "characters": int(documents["characters"].sum()),
+        "bytes": int(documents["text"].str.len_bytes().sum()),
+        "boilerplate_lines": int(documents["boilerplate_lines"].sum()),
+    }
+    return {**final.write(name, documents, compression="zstd"), "totals": totals}
+
+
+def _numbered(kind: str, names: Sequence[str] | dict[str, None]) -> dict[str, None]:
+    return {f"{kind}-{name}": None for name in names}
+
+
+def _portions(params: Params) -> dict[str, dict[str, Any]]:
+    """The tasks of reading: source and files of each, by number; they hang on nothing but the files."""
+    portions: list[dict[str, Any]] = []
+    for name, source in params.corpus.sources.items():
+        found = files(name, source)
+        if not found:
+            portions.append({"source": name, "files": None, "state": []})
+        size = PORTION
+        for file in found:
+            if size >= PORTION:
+                portions.append({"source": name, "files": [], "state": []})
+                size = 0
+            portions[-1]["files"].append(file.path)
+            portions[-1]["state"].append([file.size, file.state])
+            size += file.size or PORTION
+    return {f"{number:05d}": portion for number, portion in enumerate(portions)}
+
+
+def _batches(
+    params: Params, portion: dict[str, Any], size: int, skipped: list[dict[str, Any]]
+) -> Iterator[list[sources.Row]]:
+    name = portion["source"]
+    batch: list[sources.Row] = []
+    held = 0
+    for item in sources.read(name, params, portion["files"]):
+        if isinstance(item, sources.BadInput):
+            _bad(params, name, item, skipped)
+            continue
+        batch.append(item)
+        held += len(item.text) + 1
+        if held >= size:
+            yield batch
+            batch, held = [], 0
     if batch:
         yield batch
 
@@ -139,36 +194,43 @@ def _bad(params: Params, name: str, item: sources.BadInput, skipped: list[dict[s
     skipped.append({"source": name, "file": item.file, "line": item.line, "why": item.why})
 
 
-def _fingerprint(params: Params) -> str:
-    """What the shards depend on: parameters, and names, sizes and times of the files."""
+def _found_something(params: Params, portions: dict[str, dict[str, Any]], read: Sequence[Facts]) -> None:
+    filled = {
+        portion["source"] for portion, facts in zip(portions.values(), read, strict=True) if facts["parts"]
+    }
+    for name, source in params.corpus.sources.items():
+        if name not in filled and params.corpus.on_bad_input == "fail":
+            raise UserError(f"corpus.sources.{name}: no document in {source.path}")
+    if not filled:
+        raise UserError("corpus.sources: no document was found in any source")
+
+
+def _fingerprint(params: Params, portions: dict[str, dict[str, Any]]) -> str:
+    """What the shards depend on: parameters, and names, sizes and states of the files."""
     corpus = params.corpus
     parts: list[Any] = [
         params.seed,
         params.sample.model_dump(),
         corpus.text.model_dump(),
         corpus.on_bad_input,
+        {name: source.model_dump() for name, source in corpus.sources.items()},
         SHARD,
+        portions,
     ]
-    for name, source in corpus.sources.items():
-        parts.append([name, source.model_dump()])
-        if source.format in ("sample", "docstrings", "hub") or "://" in source.path:
-            continue
-        for file in sources.files(name, source):
-            stat = Path(file).stat()
-            parts.append([file, stat.st_size, stat.st_mtime_ns])
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
-def shards(documents: Path) -> list[Path]:
-    """The shards of an ingested folder, or of a folder of such, in order; UserError where there is none."""
-    found = sorted(documents.glob("documents-*.parquet")) or sorted(
-        documents.glob("[!.]*/documents-*.parquet")
-    )
+def shards(documents: Path) -> list[str]:
+    """Path or address of each shard of an ingested folder, or of a folder of such, in order.
+
+    Raises UserError where there is none.
+    """
+    lists = sorted(documents.glob("shards.json")) or sorted(documents.glob("[!.]*/shards.json"))
+    found = []
+    for path in lists:
+        made = read_json(path)
+        store = Store(made["folder"] or str(path.parent.resolve()))
+        found += [store.path(shard["name"]) for shard in made["shards"]]
     if not found:
-        raise UserError(f"{documents}: no documents-*.parquet; run the stage ingest first")
+        raise UserError(f"{documents}: no shards.json; run the stage ingest first")
     return found
-
-
-def shard_name(shard: Path) -> str:
-    """A name for a shard that no other source's shard has."""
-    return f"{shard.parent.name}-{shard.stem}"

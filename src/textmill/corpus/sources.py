@@ -9,16 +9,15 @@ from __future__ import annotations
 import csv
 import dataclasses
 import gzip
-import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO, Any
 
+from textmill.corpus.files import extra, files, from_driver, opened, streams
 from textmill.errors import UserError
 from textmill.params import Params, Source
 
@@ -48,8 +47,11 @@ class BadInput:
 Items = Iterator[Row | BadInput]
 
 
-def read(name: str, params: Params) -> Items:
-    """The rows of one source, in a fixed order; raises UserError where its files cannot be found at all."""
+def read(name: str, params: Params, only: Sequence[str] | None = None) -> Items:
+    """The rows of one source, or of some of its files, in a fixed order.
+
+    Raises UserError where its files cannot be found at all.
+    """
     source = params.corpus.sources[name]
     limit = params.corpus.text.max_bytes
     if source.format == "sample":
@@ -63,114 +65,13 @@ def read(name: str, params: Params) -> Items:
         return (Row(text, file, line) for file, line, text in docstrings())
     if source.format == "hub":
         return _hub(name, source)
-    return _files(name, source, limit)
+    paths = [file.path for file in files(name, source)] if only is None else only
+    return _files(name, source, limit, paths)
 
 
-def files(name: str, source: Source) -> list[str]:
-    """The files of a source, in order: ``path`` itself, or what ``glob`` finds below it.
-
-    Addresses with a scheme (``s3://``, ``https://``, ``memory://``) go through fsspec. Raises UserError where
-    there is none.
-    """
-    where = f"corpus.sources.{name}.path"
-    if "://" in source.path:
-        found = _remote_files(source, where)
-    else:
-        path = Path(source.path)
-        if path.is_dir():
-            pattern = source.glob or "**/*"
-            found = sorted(str(file) for file in path.glob(pattern) if file.is_file())
-        elif any(sign in source.path for sign in "*?["):
-            top = Path(path.anchor or ".")
-            pattern = str(path.relative_to(path.anchor)) if path.anchor else source.path
-            found = sorted(str(file) for file in top.glob(pattern) if file.is_file())
-        elif path.exists():
-            found = [str(path)]
-        else:
-            raise UserError(f"{where}: {source.path}: no such file or folder; corpus.sources.{name} reads it")
-    if not found:
-        raise UserError(f"{where}: {source.path}: no file matches {source.glob or source.path!r}")
-    return found
-
-
-def _remote_files(source: Source, where: str) -> list[str]:
-    fsspec = extra("fsspec", "an address with a scheme", where)
-    address = source.path if source.glob is None else f"{source.path.rstrip('/')}/{source.glob}"
-    try:
-        if not any(sign in address for sign in "*?["):
-            return [address]
-        system, path = fsspec.core.url_to_fs(address)
-        return sorted(system.unstrip_protocol(file) for file in system.glob(path))
-    except (ImportError, ValueError, OSError) as error:
-        raise UserError(f"{where}: {address}: cannot be listed: {error}") from None
-
-
-def extra(module: str, what: str, where: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UserError(
-            f"{where}: {what} needs {module} ({error}); install it with: pip install 'textmill[web]'"
-        ) from None
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[IO[bytes]]:
-    """The file's bytes; errors of opening and of a stream cut short are told by ``_files``."""
-    if "://" in path:
-        import fsspec
-
-        with fsspec.open(path, "rb") as file:
-            yield file
-    else:
-        with open(path, "rb") as file:
-            yield file
-
-
-def _streams(path: str, file: IO[bytes], pattern: str | None) -> Iterator[tuple[str, IO[bytes]]]:
-    """The plain streams in a file with their names: one, or one for each member of an archive."""
-    if path.endswith((".tar", ".tar.gz", ".tgz", ".zip")):
-        members = _zip_members if path.endswith(".zip") else _tar_members
-        for member, stream in members(file, pattern):
-            yield f"{path}/{member}", stream
-    elif path.endswith(".gz"):
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield path, unpacked  # type: ignore[misc]
-    elif path.endswith(".zst"):
-        import zstandard
-
-        plain = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        yield path, io.BufferedReader(plain)  # type: ignore[type-var]
-    else:
-        yield path, file
-
-
-def _wanted(member: str, pattern: str | None) -> bool:
-    return pattern is None or PurePosixPath(member).match(pattern.removeprefix("**/"))
-
-
-def _zip_members(file: IO[bytes], pattern: str | None) -> Iterator[tuple[str, IO[bytes]]]:
-    with zipfile.ZipFile(file) as archive:
-        for member in sorted(archive.namelist()):
-            if not member.endswith("/") and _wanted(member, pattern):
-                with archive.open(member) as stream:
-                    yield member, stream
-
-
-def _tar_members(file: IO[bytes], pattern: str | None) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(fileobj=file, mode="r|*") as archive:  # as a stream, in the order of the archive
-        for member in archive:
-            if member.isfile() and _wanted(member.name, pattern):
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    yield member.name, stream
-
-
-def _files(name: str, source: Source, limit: int) -> Items:
+def _files(name: str, source: Source, limit: int, paths: Sequence[str]) -> Items:
     reader = _READERS[source.format]
-    for path in files(name, source):
+    for path in paths:
         yield from read_file(path, source, limit, reader, f"corpus.sources.{name}")
 
 
@@ -181,8 +82,8 @@ def read_file(path: str, source: Source, limit: int, reader: Reader, where: str)
         if whole:
             yield from _parquet(path, source, where)
             return
-        with _opened(path) as file:
-            for name, stream in _streams(path, file, source.glob):
+        with opened(path) as file:
+            for name, stream in streams(path, file, source.glob):
                 yield from reader(name, stream, source, limit)
     except FileNotFoundError:
         yield BadInput(path, 0, "no such file")
@@ -195,7 +96,7 @@ def read_file(path: str, source: Source, limit: int, reader: Reader, where: str)
     except UserError:
         raise
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("zstandard", "zlib", "pyarrow", "fsspec", "aiohttp"):
+        if not from_driver(error):
             raise
         yield BadInput(path, 0, f"damaged or cut short: {error}")
 
@@ -367,7 +268,7 @@ def _parquet(path: str, source: Source, where: str) -> Items:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with _opened(path) as file:
+    with opened(path) as file:
         try:
             table = pq.ParquetFile(file)
         except pa.ArrowInvalid as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO
 
-from textmill.corpus import sources
+from textmill.corpus import files, sources
 
 _PAGES = ("text/html", "application/xhtml+xml")
 
@@ -15,8 +15,8 @@ def records(name: str, stream: IO[bytes], limit: int) -> Iterator[sources.Row | 
 
     A record that is broken ends the file with a BadInput: behind it no boundary can be trusted.
     """
-    archive = sources.extra("warcio.archiveiterator", "WARC", "corpus.sources")
-    exceptions = sources.extra("warcio.exceptions", "WARC", "corpus.sources")
+    archive = files.extra("warcio.archiveiterator", "WARC", "corpus.sources")
+    exceptions = files.extra("warcio.exceptions", "WARC", "corpus.sources")
     number = 0
     try:
         # check_digests would read every payload twice; a length that does not fit is told all the same.

@@ -179,9 +179,23 @@ class Split(Block):
     test: Share
 
 
+class Engine(Block):
+    """Where the steps of the corpus run; their results are the same bytes everywhere.
+
+    ``address`` is that of a Ray cluster (null: one is started on this machine). ``shards`` is where both
+    stages keep their shards, an address that fsspec knows (null: in the stage's own output, which the
+    workers of a cluster must then all see).
+    """
+
+    runner: Literal["native", "ray"]
+    address: str | None
+    shards: str | None
+
+
 class Corpus(Block):
     """Sources and curation."""
 
+    engine: Engine
     on_bad_input: OnBad
     sources: dict[Name, Source]
     text: Text

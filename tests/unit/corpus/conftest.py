@@ -8,6 +8,13 @@ from typing import Any
 import pytest
 
 from textmill import params
+from textmill.corpus import engine
+
+
+@pytest.fixture(autouse=True)
+def _one_process(monkeypatch):
+    """Shards of a few documents are not worth a process."""
+    monkeypatch.setattr(engine, "SHARDS_A_PROCESS", 10**9)
 
 
 @pytest.fixture

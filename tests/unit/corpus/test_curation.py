@@ -134,39 +134,45 @@ def test_same_bytes_again_and_in_small_shards_the_same_decisions(world, monkeypa
         assert one.equals(three)
 
 
-class Killed(BaseException):
+class KilledError(Exception):
     pass
 
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(ingestion, "table"), (ingestion, "describe"), (curation, "judge"), (curation, "_metrics")],
+    [
+        (ingestion, "table"),
+        (ingestion, "describe"),
+        (curation, "judge"),
+        (curation, "apply"),
+        (curation, "_metrics"),
+    ],
 )
-def test_killed_run_continues_with_the_same_bytes(world, monkeypatch, module, name):
+def test_stopped_run_continues_with_the_same_bytes(world, monkeypatch, module, name):
     params, folder, tasks, _ = world
-    monkeypatch.setattr(ingestion, "SHARD", 9000)
+    monkeypatch.setattr(ingestion, "SHARD", 5000)
     run(params, folder / "whole", tasks)
     calls = []
     original = getattr(module, name)
 
     def stops(*args, **kwargs):
         calls.append(1)
-        if len(calls) == (1 if name == "_metrics" else 3):
-            raise Killed
+        if name == "_metrics" or len(calls) > 2:
+            raise KilledError("stopped here")
         return original(*args, **kwargs)
 
     monkeypatch.setattr(module, name, stops)
-    with pytest.raises(Killed):
+    with pytest.raises(Exception, match="stopped here"):
         run(params, folder / "again", tasks)
-    before = len(calls)
+    calls.clear()
+    monkeypatch.setattr(module, name, lambda *args: calls.append(1) or original(*args))
     if module is ingestion:
         ingest(params, folder / "again" / "documents")
     curate(params, folder / "again" / "documents", tasks, folder / "again" / "corpus")
-    monkeypatch.setattr(module, name, original)
     assert digest(folder / "whole") == digest(folder / "again")
     if name != "_metrics":
         shards = len(list((folder / "whole" / "documents").glob("documents-*.parquet")))
-        assert len(calls) - before == shards - 2  # two were finished before
+        assert len(calls) == shards - 2  # two were finished before
 
 
 def test_changed_parameters_do_not_continue_a_killed_run(world, monkeypatch):
@@ -180,10 +186,10 @@ def test_changed_parameters_do_not_continue_a_killed_run(world, monkeypatch):
             )
         }
     )
-    monkeypatch.setattr(curation, "_metrics", lambda *args: (_ for _ in ()).throw(Killed()))
-    with pytest.raises(Killed):
-        curate(params, folder / "a" / "documents", tasks, folder / "b")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(curation, "_metrics", lambda *args: (_ for _ in ()).throw(KilledError()))
+        with pytest.raises(KilledError):
+            curate(params, folder / "a" / "documents", tasks, folder / "b")
     curate(other, folder / "a" / "documents", tasks, folder / "b")
     curate(other, folder / "a" / "documents", tasks, folder / "c")
     assert digest(folder / "b") == digest(folder / "c")

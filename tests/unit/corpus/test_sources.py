@@ -253,7 +253,7 @@ def test_unreadable_file(corpus_params, tmp_path, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("textmill.corpus.sources.open", refuse, raising=False)
+    monkeypatch.setattr("textmill.corpus.files.open", refuse, raising=False)
     (found,) = problems(corpus_params, tmp_path / "a.txt", format="text", unit="line")
     assert "permission denied" in found
 
