@@ -12,7 +12,7 @@ same punctuation mark or symbol. So English is counted in words and Chinese in c
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -44,6 +44,32 @@ _POINTS = 0x110000
 _FACTOR = 0x9E3779B97F4A7C15 | 1
 _INVERSE = pow(_FACTOR, -1, 2**64)
 _STEP = np.uint64(0xD1342543DE82EF95)  # joins the hashes of neighbouring tokens into that of an n-gram
+
+
+# Code points worked on together: their arrays stay in a processor's second-level cache.
+_BLOCK = 1 << 18
+
+
+def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in order, as many at a time as make a block of code points; one at least."""
+    start = size = 0
+    for place, text in enumerate(texts):
+        size += len(text) + 1
+        if size >= _BLOCK:
+            yield texts[start : place + 1]
+            start, size = place + 1, 0
+    if start < len(texts) or not texts:
+        yield texts[start:]
+
+
+@lru_cache(maxsize=8)
+def among(characters: str = "", ranges: tuple[tuple[int, int], ...] = ()) -> Mask:
+    """Of every code point whether it is one of ``characters`` or in one of the half-open ``ranges``."""
+    table = np.zeros(_POINTS, np.bool_)
+    table[[ord(character) for character in characters]] = True
+    for low, high in ranges:
+        table[low:high] = True
+    return table
 
 
 def mix(values: NDArray[np.uint64]) -> Hashes:

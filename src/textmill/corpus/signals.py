@@ -25,6 +25,8 @@ from textmill.corpus.codes import (
     Ints,
     Mask,
     Segments,
+    among,
+    blocks,
     hash_of,
     mix,
 )
@@ -47,6 +49,10 @@ _SHORT_LINE = 30
 
 def measure(texts: Sequence[str]) -> pl.DataFrame:
     """The figures of each text: one row a text, one column a figure (float64; counts are whole numbers)."""
+    return pl.concat(_measure(block) for block in blocks(texts))
+
+
+def _measure(texts: Sequence[str]) -> pl.DataFrame:
     codes = Codes(texts)
     columns: dict[str, Numbers] = {}
     columns |= _characters(codes)
@@ -59,13 +65,6 @@ def measure(texts: Sequence[str]) -> pl.DataFrame:
 def share(part: NDArray, whole: NDArray) -> Floats:
     """``part / whole``, and 0 where there is no whole."""
     return np.divide(part, whole, out=np.zeros(len(part), np.float64), where=whole > 0)
-
-
-def _among(codes: Codes, characters: str) -> Mask:
-    """Which code points are among ``characters``."""
-    table = np.zeros(0x110000, np.bool_)
-    table[[ord(character) for character in characters]] = True
-    return table[codes.points]
 
 
 def _characters(codes: Codes) -> dict[str, Numbers]:
@@ -83,7 +82,7 @@ def _characters(codes: Codes) -> dict[str, Numbers]:
         "replacement_characters": share(codes.count(codes.points == 0xFFFD), size),
         "unspaced_characters": wide,
         "unspaced_letters": share(letters, solid),
-        "unspaced_common_characters": share(codes.count(_among(codes, COMMON_HAN)), wide),
+        "unspaced_common_characters": share(codes.count(among(COMMON_HAN)[codes.points]), wide),
         "c4_curly_brackets": codes.count((codes.points == ord("{")) | (codes.points == ord("}"))),
     }
 
@@ -153,10 +152,10 @@ def _lines(codes: Codes) -> dict[str, Numbers]:
     lines, solid = every.where(full), bare.where(full)
     count = lines.counts
     last = codes.points[np.maximum(solid.ends - 1, 0)]
-    ends_well = np.isin(last, [ord(character) for character in TERMINAL])
+    ends_well = among(TERMINAL)[last]
     dots = (last == ord(".")) & (solid.lengths >= 3)
     dots &= (codes.points[solid.ends - 2] == ord(".")) & (codes.points[solid.ends - 3] == ord("."))
-    bullets = np.isin(codes.points[solid.starts], [ord(character) for character in BULLETS])
+    bullets = among(BULLETS)[codes.points[solid.starts]]
     repeated = _later(codes.hashes(lines), lines)
     repeated_characters = _per_text(lines, lines.lengths * repeated)
 
@@ -218,7 +217,7 @@ def _sentences(codes: Codes, lines: Segments, solid: Segments) -> Floats:
     """
     points = codes.points
     last = points[np.maximum(solid.ends - 1, 0)]
-    kept = np.isin(last, [ord(character) for character in '.!?"”。！？」』'])
+    kept = among('.!?"”。！？」』')[last]
     before = points[np.maximum(solid.ends - 2, 0)]
     kept &= ~((last == ord(".")) & (before == ord(".")))
     tokens = codes.tokens
@@ -238,10 +237,10 @@ def _sentences(codes: Codes, lines: Segments, solid: Segments) -> Floats:
     spoilt = np.concatenate([[0], np.cumsum(bad)])
     kept &= spoilt[end] == spoilt[begin]
 
-    western = np.isin(points, [ord(character) for character in ".!?"])
-    chinese = np.isin(points, [ord(character) for character in "。！？"])
+    western = among(".!?")[points]
+    chinese = among("。！？")[points]
     space = codes.has(SPACE)
-    closing = np.isin(points, [ord(character) for character in "\"'”’)]」』"])
+    closing = among("\"'”’)]」』")[points]
     following = np.ones(len(points), np.bool_)
     following[:-1] = (space | closing)[1:]
     stop = western & following
