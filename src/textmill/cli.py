@@ -64,7 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("document", help="the document's id, or the beginning of it")
     why.add_argument("--json", action="store_true", help="as data")
 
-    diff = command("corpus-diff", _corpus_diff, "what changed from one curated corpus to another")
+    told = "what changed from one curated corpus to another"
+    parts = commands.add_parser("corpus", help=told, description=told).add_subparsers(required=True)
+    diff = parts.add_parser("diff", help=told, description=told)
+    diff.set_defaults(run=_corpus_diff)
     diff.add_argument("before", type=Path)
     diff.add_argument("after", type=Path, nargs="?", default=Path("data/corpus"))
     diff.add_argument("--json", action="store_true", help="as data")

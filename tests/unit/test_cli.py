@@ -21,6 +21,7 @@ def _run(monkeypatch, *arguments):
         (["trace", "sentiment"], "no stage has made a model 'sentiment'"),
         (["results"], "params.yaml: no such file"),
         (["inspect", "nowhere.csv"], "nowhere.csv"),
+        (["corpus", "diff", "before"], "before/train.parquet: no such file"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys, arguments, message):
