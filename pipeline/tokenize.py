@@ -15,8 +15,10 @@ def prepare(stage: Stage) -> None:
     stage.metrics |= tokenizer.build(params, corpus, folder)
     stage.metrics |= tokenizer.pack(corpus, folder, tokens)
     report = check_tokens(params, folder, tokens)
-    report.write(stage.output("reports/token_checks.json"))
+    findings = stage.output("reports/token_checks.json")
+    report.write(findings)
     stage.metrics |= report.metrics()
+    stage.run.log_artifact(findings)
     report.require()
 
 

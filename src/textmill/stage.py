@@ -187,9 +187,22 @@ class Stage:
             if not partial.exists():
                 raise RuntimeError(f"{self.label} did not write its output {final}")
             _replace(partial, final)
+            if final.is_relative_to(self.root / "reports"):
+                _remove(self.root / "reports" / "failed" / final.relative_to(self.root / "reports"))
 
     def abandon(self) -> None:
-        """Remove what was half written, and bring the last good outputs back from DVC's cache."""
+        """Remove what was half written, and bring the last good outputs back from DVC's cache.
+
+        Reports stay, under ``reports/failed``: they say what the data failed by.
+        """
+        reports, failed = self.root / "reports", self.root / "reports" / "failed"
+        for final, partial in self._outputs.items():
+            if final.is_relative_to(reports) and partial in self._fresh and partial.exists():
+                kept = failed / final.relative_to(reports)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                _replace(partial, kept)
+                print(f"{self.label}: what was found is in {kept.relative_to(self.root)}", file=sys.stderr)
+        self.run.log_metrics(self.metrics)
         for partial in self._fresh:
             _remove(partial)
         if os.environ.get("DVC_STAGE"):

@@ -122,6 +122,28 @@ def test_a_failing_stage_keeps_the_earlier_outputs_and_says_why(
     assert message in run.data.tags["textmill.error"]
 
 
+def _refused(stage):
+    stage.output("reports/checks.json").write_text("what was wrong")
+    stage.metrics["failed"] = 2
+    if not (stage.root / "good").exists():
+        raise UserError("the data failed its checks")
+
+
+def test_what_a_failing_stage_found_stays_until_it_passes(project, store, capsys):
+    (project / "reports").mkdir()
+    (project / "reports" / "checks.json").write_text("the last good")
+    assert stages._run("judge", None, _refused, debug=False) == 1
+    assert (project / "reports" / "checks.json").read_text() == "the last good"
+    assert (project / "reports" / "failed" / "checks.json").read_text() == "what was wrong"
+    assert "reports/failed/checks.json" in capsys.readouterr().err
+    run, _ = _last_run(store)
+    assert run.data.metrics["failed"] == 2
+    (project / "good").touch()
+    assert stages._run("judge", None, _refused, debug=False) == 0
+    assert (project / "reports" / "checks.json").read_text() == "what was wrong"
+    assert not (project / "reports" / "failed" / "checks.json").exists()
+
+
 def test_a_fault_of_ours_shows_its_traceback(project, store, capsys):
     assert stages._run("copy", None, lambda stage: 1 // 0, debug=False) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
