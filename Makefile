@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check ui params diff clean
+.PHONY: help setup repro test check ui params diff bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,15 @@ params: setup ## write params.yaml for an overlay: make params EXPERIMENT=englis
 diff: setup ## what differs from the last commit: parameters and metrics
 	@dvc params diff
 	@dvc metrics diff
+
+DATA = $(or $(ROOT),data/raw)
+bench: setup ## speed beside peers, on real text: make bench ROOT=data/raw (docs/performance.md)
+	@mkdir -p .state
+	@python -m benchmarks.training --text $(DATA)/tinyshakespeare_en/input.txt --labelled $(DATA)/sst2_en \
+		--json .state/bench_training.json
+	@python -m benchmarks.time_to_loss textmill plain --text $(DATA)/tinyshakespeare_en/input.txt \
+		--json .state/bench_time_to_loss.json
+	@python -m benchmarks.packing --english $(DATA)/gutenberg_small_en/*.txt --json .state/bench_packing.json
 
 clean: ## remove every output of the pipeline (.venv, DVC's cache and MLflow's store stay)
 	rm -rf data/tasks data/documents data/corpus data/accepted data/tokens data/predictions \

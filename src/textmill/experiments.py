@@ -52,6 +52,9 @@ def write_params(experiment: str | None, root: Path, data_root: str | None = Non
             str(error).replace(str(partial), f"experiments/{experiment}.yaml over params.yaml")
         ) from None
     partial.replace(target)
+    if not tree["tasks"]:
+        # Curation hangs on the tasks' folder, which no stage makes where there are none.
+        (root / "data" / "tasks").mkdir(parents=True, exist_ok=True)
     return f"params.yaml: {experiment or 'as committed'}, data from {tree['data']['root']}"
 
 

@@ -84,7 +84,10 @@ def _overlaid(name: str, folder: Path) -> Params:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml")))
 def test_every_overlay_validates_and_gives_every_task_a_model(name, tmp_path):
     params = _overlaid(name, tmp_path)
-    assert set(params.pretrain) == {task.model for task in params.tasks.values()}
+    if params.tasks:
+        assert set(params.pretrain) == {task.model for task in params.tasks.values()}
+    else:
+        assert (tmp_path / "data" / "tasks").is_dir()  # which curation hangs on
     assert "world" not in params.corpus.sources
 
 
