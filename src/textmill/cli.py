@@ -64,8 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("document", help="the document's id, or the beginning of it")
     why.add_argument("--json", action="store_true", help="as data")
 
+    about = "two corpora compared; published thresholds for a language"
+    parts = commands.add_parser("corpus", help=about, description=about).add_subparsers(required=True)
+    told = "FineWeb-2's thresholds for a language, as the block quality under corpus"
+    bounds = parts.add_parser("thresholds", help=told, description=told)
+    bounds.set_defaults(run=_thresholds)
+    bounds.add_argument("folder", type=Path, help="configs/ of the repository huggingface/fineweb-2")
+    bounds.add_argument("code", help="language and script: swh_Latn")
     told = "what changed from one curated corpus to another"
-    parts = commands.add_parser("corpus", help=told, description=told).add_subparsers(required=True)
     diff = parts.add_parser("diff", help=told, description=told)
     diff.set_defaults(run=_corpus_diff)
     diff.add_argument("before", type=Path)
@@ -176,6 +182,16 @@ def _why(arguments: argparse.Namespace) -> str:
 
     answer = why(arguments.document, load(), Path("data/documents"), Path("data/corpus"))
     return _shown(answer, as_json=arguments.json)
+
+
+def _thresholds(arguments: argparse.Namespace) -> str:
+    from textmill.corpus.fineweb2 import thresholds
+
+    rows = thresholds(arguments.folder, arguments.code).items()
+    lines = (
+        f"{rule}: {{{', '.join(f'{side}: {bound:g}' for side, bound in row.items())}}}" for rule, row in rows
+    )
+    return "\n".join(["quality:", *(f"  {line}" for line in lines)])
 
 
 def _corpus_diff(arguments: argparse.Namespace) -> str:
