@@ -1,4 +1,4 @@
-"""Byte-level BPE by tiktoken, four times as fast as the library that trained it, and to the same ids.
+"""Byte-level BPE by tiktoken, which is faster than the library that trained it, to the same ids.
 
 Both merge, step by step, the leftmost of the adjacent pairs that come first in the order of the merges. Two
 things could part them, and a tokenizer with either is left to its own library:
