@@ -202,13 +202,13 @@ class Stage:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 _replace(partial, kept)
                 print(f"{self.label}: what was found is in {kept.relative_to(self.root)}", file=sys.stderr)
-        self.run.log_metrics(self.metrics)
         for partial in self._fresh:
             _remove(partial)
         if os.environ.get("DVC_STAGE"):
             # DVC removed the outputs before it started the stage; its lock still names the last good ones.
             command = [sys.executable, "-m", "dvc", "checkout", "--force", "--quiet", os.environ["DVC_STAGE"]]
             subprocess.run(command, cwd=self.root, check=False, capture_output=True)
+        self.run.log_metrics(self.metrics)  # last: a store that does not answer leaves the files in order
 
 
 def run_data_stage(name: str, prepare: Callable[[Stage], None]) -> None:
