@@ -157,7 +157,7 @@ def test_stopped_run_continues_with_the_same_bytes(world, monkeypatch, module, n
 
     def stops(*args, **kwargs):
         calls.append(1)
-        if name == "_metrics" or len(calls) > 2:
+        if name == "_metrics" or len(calls) > 4:
             raise KilledError("stopped here")
         return original(*args, **kwargs)
 
@@ -172,7 +172,8 @@ def test_stopped_run_continues_with_the_same_bytes(world, monkeypatch, module, n
     assert digest(folder / "whole") == digest(folder / "again")
     if name != "_metrics":
         shards = len(list((folder / "whole" / "documents").glob("documents-*.parquet")))
-        assert len(calls) == shards - 2  # two were finished before
+        # Four were made before; those whose answer was still on its way are made again.
+        assert shards - 4 <= len(calls) < shards
 
 
 def test_changed_parameters_do_not_continue_a_killed_run(world, monkeypatch):
