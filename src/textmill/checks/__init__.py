@@ -20,7 +20,7 @@ def check_corpus(params: Params, corpus: Path, tasks: Mapping[str, Path]) -> Rep
     from textmill.checks import corpus as whole
     from textmill.checks import documents, labels, overlap, profile, report
     from textmill.checks.definitions import CORPUS, DOCUMENTS, LABELS
-    from textmill.records import read_examples
+    from textmill.records import read_examples, read_jsonl
 
     kept = documents.read(corpus)
     examples = {
@@ -36,7 +36,9 @@ def check_corpus(params: Params, corpus: Path, tasks: Mapping[str, Path]) -> Rep
     dropped = whole.read_dropped(corpus)
     tables = {"documents": statistics}
     tables |= whole.tables(once, statistics, dropped, contaminated, params, mine, reference)
-    tables |= labels.tables(examples, params.tasks, in_corpus)
+    aside = {name: folder / "skipped.jsonl" for name, folder in tasks.items()}
+    skipped = {name: list(read_jsonl(path)) for name, path in aside.items() if path.exists()}
+    tables |= labels.tables(examples, params.tasks, in_corpus, skipped)
     return report.check(tables, DOCUMENTS + CORPUS + LABELS, params.checks, mine)
 
 

@@ -28,6 +28,7 @@ TITLES = {
     "token_documents": "Tokens of each document",
     "examples": "Each labelled example",
     "task_splits": "Tasks and splits",
+    "skipped": "Labelled rows that were set aside",
 }
 
 

@@ -184,6 +184,8 @@ LABELS = _checks(
      "Predictions are joined to their examples by id."),
     ("label_unknown", "labels",
      "A label outside the set is a slip of annotation or of the mapping, and has no output to predict it."),
+    ("label_unseen", "labels",
+     "A label that no training example has is never predicted: each of these answers will be wrong."),
     ("spans_outside", "spans",
      "A span beyond its text was measured on another version of it: every other offset is suspect too."),
     ("spans_overlap", "spans",
@@ -210,10 +212,20 @@ LABELS = _checks(
      "A pair that copies its source teaches copying and scores as if it were translation."),
     ("corpus_overlap", "share of examples",
      "A dev or test text that stands in the pretraining corpus has been read before it is asked."),
+    ("spans_cut_words", "share of examples",
+     "Spans that begin or end inside a word, or on a space, were counted one off or in other units."),
     ("class_share", "share of examples",
      "A class that is almost absent is ignored by the model and hidden by accuracy."),
     ("label_drift", "bits",
      "Other shares of the classes than in training: the splits were not drawn alike."),
+) + _checks(
+    "labels", "skipped",
+    ("skipped_rows", "share of rows",
+     "Rows set aside are not missing at random: what they have in common the model never learns."),
+    ("tags_malformed", "sentences",
+     "Tags that jump or do not close say that the scheme, or the columns, were read wrongly."),
+    ("relations_dangling", "relations",
+     "A relation that points at no entity lost its argument when somebody edited the file."),
 )  # fmt: skip
 
 DEFINITIONS: tuple[Definition, ...] = DOCUMENTS + CORPUS + TOKENS + LABELS
@@ -224,6 +236,7 @@ COMMANDS: dict[str, str] = {
     "token_splits": _WHY,
     "examples": 'grep -h \'"id": "{id}"\' data/tasks/*/*.jsonl',
     "task_splits": 'grep -h \'"id": "{id}"\' data/tasks/*/*.jsonl',
+    "skipped": "grep -hF '{id}' data/tasks/*/skipped.jsonl",
 }
 
 

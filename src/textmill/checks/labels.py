@@ -5,6 +5,7 @@ A statistic that a family has not (spans in a translation) is null, and its chec
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -20,19 +21,39 @@ Row = dict[str, Any]
 Splits = Mapping[str, list[Example]]
 
 COLUMNS = (
-    "missing_fields", "empty_text", "duplicate_id", "label_unknown", "duplicates", "leakage",
-    "conflicting_labels", "spans_outside", "spans_overlap", "answers_missing", "source_is_target",
-    "length_ratio", "turns_out_of_order", "corpus_overlap",
+    "missing_fields", "empty_text", "duplicate_id", "label_unknown", "label_unseen", "duplicates", "leakage",
+    "conflicting_labels", "spans_outside", "spans_overlap", "spans_cut_words", "answers_missing",
+    "source_is_target", "length_ratio", "turns_out_of_order", "corpus_overlap",
 )  # fmt: skip
 # Of these a few in a thousand are no harm; the check is on their share.
-RATES = ("duplicates", "leakage", "conflicting_labels", "source_is_target", "corpus_overlap")
+RATES = (
+    "duplicates",
+    "leakage",
+    "conflicting_labels",
+    "source_is_target",
+    "corpus_overlap",
+    "spans_cut_words",
+)
 SHOWN = 5
+# Two letters or digits of one word. Not of scripts without spaces between words, nor of Korean, whose
+# particles are written onto a name: South-East Asian, and what lies from the CJK radicals to Hangul.
+_JOINED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_INSIDE = re.compile(rf"[^\W_{_JOINED}]{{2}}")
 
 
 def tables(
-    tasks: Mapping[str, Splits], specs: Mapping[str, Task], in_corpus: Mapping[str, set[str]]
+    tasks: Mapping[str, Splits],
+    specs: Mapping[str, Task],
+    in_corpus: Mapping[str, set[str]],
+    skipped: Mapping[str, list[Row]] | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """The tables ``examples`` and ``task_splits``; ``in_corpus``: ids of examples found in the corpus."""
+    """The tables ``examples``, ``task_splits`` and ``skipped``.
+
+    ``in_corpus``: ids of examples found in the corpus; ``skipped``: the rows that reading set aside, each
+    with place and problem.
+    """
     rows = [
         row for name, splits in tasks.items() for row in _task(name, splits, specs[name], in_corpus.get(name))
     ]
@@ -42,7 +63,28 @@ def tables(
     return {
         "examples": examples,
         "task_splits": sizes.join(_rates(examples), on="id", how="left", maintain_order="left"),
+        "skipped": _skipped(tasks, skipped or {}),
     }
+
+
+def _skipped(tasks: Mapping[str, Splits], skipped: Mapping[str, list[Row]]) -> pl.DataFrame:
+    """A row a task: the share of its rows that were set aside, and how many for two reasons that matter."""
+    rows = []
+    for name, splits in tasks.items():
+        aside = skipped.get(name, [])
+        fields = Counter(row["problem"].partition(":")[0] for row in aside)
+        total = len(aside) + sum(map(len, splits.values()))
+        rows.append(
+            {
+                "id": name,
+                "skipped_rows": len(aside) / max(total, 1),
+                "tags_malformed": fields["tag"] + fields["tags"],
+                "relations_dangling": fields["relation"],
+                "ids": [str(row["place"]) for row in aside[:SHOWN]],
+            }
+        )
+    numbers = dict.fromkeys(("skipped_rows", "tags_malformed", "relations_dangling"), pl.Float64)
+    return pl.DataFrame(rows, schema={"id": pl.String, **numbers, "ids": pl.List(pl.String)}, strict=False)
 
 
 def _rates(examples: pl.DataFrame) -> pl.DataFrame:
@@ -65,6 +107,7 @@ def _task(name: str, splits: Splits, spec: Task, in_corpus: set[str] | None) -> 
     ids = Counter(str(example.get("id")) for examples in splits.values() for example in examples)
     keys = {split: [_key(example) for example in examples] for split, examples in splits.items()}
     train = set(keys.get("train", []))
+    learnt = set(_labels(splits.get("train", [])))
     answers: dict[str, set[str]] = {}
     for split, examples in splits.items():
         for key, example in zip(keys[split], examples, strict=True):
@@ -83,6 +126,7 @@ def _task(name: str, splits: Splits, spec: Task, in_corpus: set[str] | None) -> 
             }
             if split != "train":
                 row["leakage"] = int(key in train)
+                row["label_unseen"] = sum(label not in learnt for label in _used(example, spec))
                 if in_corpus is not None:
                     row["corpus_overlap"] = int(str(example.get("id")) in in_corpus)
             if "label" in example:
@@ -133,6 +177,7 @@ def _shape(example: Example, spec: Task) -> Row:
         spans = example["spans"]
         row["spans_outside"] = _outside(spans, example["text"])
         row["spans_overlap"] = _overlapping(spans)
+        row["spans_cut_words"] = sum(_cuts_word(span, example["text"]) for span in spans)
         if known:
             row["label_unknown"] = sum(span.get("label") not in known for span in spans)
     if "head" in example and "tail" in example:
@@ -167,6 +212,17 @@ def _all_texts(example: Example) -> list[str]:
 def _outside(spans: Iterable[Row], text: str) -> int:
     """Spans that are empty, turned round, or reach beyond the text."""
     return sum(not 0 <= span["start"] < span["end"] <= len(text) for span in spans)
+
+
+def _cuts_word(span: Row, text: str) -> bool:
+    """Whether an edge of a span stands inside a word that is written with spaces around it, or on a space."""
+    start, end = span["start"], span["end"]
+    inside = text[start:end]
+    if not inside or inside != inside.strip():
+        return True
+    return any(
+        0 < place < len(text) and _INSIDE.fullmatch(text[place - 1 : place + 1]) for place in (start, end)
+    )
 
 
 def _overlapping(spans: Iterable[Row]) -> int:
@@ -204,6 +260,11 @@ def _task_splits(tasks: Mapping[str, Splits], specs: Mapping[str, Task]) -> pl.D
     schema: dict[str, Any] = {"id": pl.String, **dict.fromkeys(numbers, pl.Float64)}
     schema["ids"] = pl.List(pl.String)
     return pl.DataFrame(rows, schema=schema, strict=False)
+
+
+def _used(example: Example, spec: Task) -> list[str]:
+    """The labels of an example that are the task's."""
+    return [label for label in _labels([example]).elements() if label in (spec.labels or ())]
 
 
 def _labels(examples: Iterable[Example]) -> Counter[str]:

@@ -115,18 +115,23 @@ class LabelChecks(Block):
     duplicate_id: Check | None
     label_unknown: Check | None
     label_unused: Check | None
+    label_unseen: Check | None
     class_share: Check | None
     duplicates: Check | None
     leakage: Check | None
     conflicting_labels: Check | None
     spans_outside: Check | None
     spans_overlap: Check | None
+    spans_cut_words: Check | None
     answers_missing: Check | None
     source_is_target: Check | None
     length_ratio: Check | None
     turns_out_of_order: Check | None
     corpus_overlap: Check | None
     label_drift: Check | None
+    skipped_rows: Check | None
+    tags_malformed: Check | None
+    relations_dangling: Check | None
 
 
 class Checks(Block):

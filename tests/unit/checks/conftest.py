@@ -78,7 +78,7 @@ def make_example(task: str, number: int, draw: random.Random) -> dict[str, Any]:
     head, tail = {"start": 0, "end": 4, "label": "person"}, {"start": 6, "end": 9, "label": "place"}
     return {
         "sentiment": {"text": text, "pair": None, "label": label},
-        "entities": {"text": text, "spans": [{"start": 2, "end": 6, "label": label}]},
+        "entities": {"text": text, "spans": [{"start": 0, "end": len(text.split()[0]), "label": label}]},
         "relations": {"text": text, "head": head, "tail": tail, "label": label},
         "questions": {
             "question": english(draw, 5), "context": text, "answers": [{"text": text[3:9], "start": 3}],

@@ -139,6 +139,53 @@ def test_a_skewed_split_drifts(tasks: Tasks, params: Params) -> None:
     assert outside(tasks, params) == {"label_drift": ["sentiment/test"]}
 
 
+def test_a_label_that_training_lacks_is_named_in_the_test_split(tasks: Tasks, params: Params) -> None:
+    for example in tasks["sentiment"]["train"]:
+        example["label"] = "positive"
+    found = outside(tasks, params)
+    assert found["label_unseen"] == [
+        f"sentiment-{split}-{i}" for split in ("dev", "test") for i in range(0, 30, 2)
+    ]
+    assert "label_unknown" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "cut"),
+    [
+        ("Mara met him", 0, 4, False),
+        ("Mara met him", 1, 5, True),
+        ("Mara met him", 0, 3, True),
+        ("Mara met him", 0, 5, True),
+        ("(Mara)", 1, 5, False),
+        ("Mara's", 0, 4, False),
+        ("在乌尔门的", 1, 4, False),
+        ("在Norbi工作", 1, 6, False),
+        ("在Norbi工作", 1, 5, True),
+        ("서울에서", 0, 2, False),
+        ("😀Mara", 1, 5, False),
+    ],
+)
+def test_spans_one_off_cut_words(text: str, start: int, end: int, cut: bool) -> None:
+    assert labels._cuts_word({"start": start, "end": end}, text) == cut
+
+
+def test_spans_one_off_fail_together(tasks: Tasks, params: Params) -> None:
+    for example in tasks["entities"]["dev"]:
+        example["spans"][0]["end"] += 1
+    assert outside(tasks, params) == {"spans_cut_words": ["entities/dev"]}
+
+
+def test_rows_set_aside_are_counted_by_reason(tasks: Tasks, params: Params) -> None:
+    problems = ["tag: 'I-LOC' (token 1) does not continue", "relation: makes points at '0'", "text: empty"]
+    skipped = {"entities": [{"place": f"a.txt:{i}", "problem": p} for i, p in enumerate(problems)]}
+    table = labels.tables(tasks, params.tasks, {}, skipped)["skipped"]
+    row = table.filter(pl.col("id") == "entities").row(0, named=True)
+    assert row["skipped_rows"] == pytest.approx(3 / 93)
+    assert (row["tags_malformed"], row["relations_dangling"]) == (1, 1)
+    assert row["ids"] == ["a.txt:0", "a.txt:1", "a.txt:2"]
+    assert table.filter(pl.col("id") == "sentiment")["skipped_rows"][0] == 0
+
+
 def test_labels_that_are_sets_count_each_member(params: Params) -> None:
     """A task with any number of labels for a text."""
     spec = params.tasks["sentiment"].model_copy(update={"multi_label": True})

@@ -60,7 +60,7 @@ def test_good_data_passes_every_check(
     assert found.errors == []
     found.require()
     metrics = found.metrics()
-    assert metrics["checks"] == metrics["passed"] == 57
+    assert metrics["checks"] == metrics["passed"] == 62
     assert metrics["corpus_language_share"] == pytest.approx(0.24, abs=0.02)
 
 

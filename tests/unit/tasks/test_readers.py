@@ -34,7 +34,7 @@ def run(tmp_path: Path, params: Params, make_task: Any) -> Prepare:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         keys = data.pop("task", {})
-        task = make_task(name, data={"path": str(raw), "train": next(iter(files)), **data}, **keys)
+        task = make_task(name, data={"path": str(raw), "train": next(iter(files), None), **data}, **keys)
         changed = params.model_copy(update={"tasks": {name: task}})
         prepare(changed, name, tmp_path / "out")
         return {
@@ -228,6 +228,18 @@ BAD: list[tuple[str, str, str | bytes, dict[str, Any], str]] = [
     ("sentiment", "a.csv", "text\ngood\n", {"format": "csv"}, r"a\.csv:2: label: there is no 'label'; found text"),
     ("sentiment", "a.csv", b"text,label\ngood,1\ncaf\xe9,1\n", {"format": "csv"}, r"a\.csv:3: byte 0xe9 is not utf-8"),
     ("sentiment", "a.csv", "", {"format": "csv"}, r"a\.csv: the file is empty"),
+    ("sentiment", "a.csv", "text,label\ngood,1\n", {"format": "csv", "options": {"header": False}, "fields": {"text": 0, "label": 1}}, r"a\.csv:1: label: 'label' is none of the task's labels"),
+    ("sentiment", "a.csv", "text\tlabel\ngood\t1\n", {"format": "csv", "fields": {"text": "text", "label": "label"}}, r"a\.csv:1: no column 'text', 'label'; the header, divided by ',', has 'text\\tlabel'"),
+    ("sentiment", "a.tsv", "text,label\ngood,1\n", {"format": "tsv"}, r"a\.tsv:2: text: there is no 'text'; found text,label"),
+    ("sentiment", "a.jsonl", '{"text": "caf\u00e9", "label": "1"}\n'.encode() + b'{"text": "caf\xe9", "label": "1"}\n', {"format": "jsonl"}, r"a\.jsonl:2: byte 0xe9 is not utf-8"),
+    ("sentiment", "a.jsonl", "\ufeff[1]\n", {"format": "jsonl"}, r"a\.jsonl:1: text: there is no 'text'"),
+    ("entities", "a.txt", "\ufeffMara I-person\n\n在 B-place\n", {"format": "conll"}, r"a\.txt:1: tag: 'I-person' \(token 1\)"),
+    ("entities", "a.txt", b"Mara B-person\n" + b"caf\xe9 O\n", {"format": "conll"}, r"a\.txt:1: line 2: byte 0xe9 is not utf-8"),
+    ("entities", "a.txt", "Mara B-person\nVelt S-person\nmet O\n", {"format": "conll", "options": {"scheme": "bioes"}}, r"a\.txt:1: tag: 'person' is not closed before S-person \(token 2\)"),
+    ("entities", "a.json", '[{"data": {"text": "Mara V"}, "annotations": [{"result": [{"value": {"start": 1, "end": 5, "text": "Mara", "labels": ["person"]}}]}]}]', {"format": "label_studio"}, r"a\.json:task\[1\]: spans: the label says 'Mara', but the text at 1 to 5 is 'ara '"),
+    ("entities", "a.jsonl", '{"text": "Mara", "label": [[1, 5, "person"]]}', {"format": "doccano"}, r"a\.jsonl:1: spans: 1 to 5 is outside the text of 4"),
+    ("entities", "a.json", '[{"tokens": ["a"], "entities": [{"start": 0, "end": 2, "type": "person"}]}]', {"format": "spert"}, r"a\.json:sentence\[1\]: entities: 0 to 2 outside 1 tokens"),
+    ("questions", "a.json", '{"data": [{"paragraphs": [{"context": "Mara", "qas": [{"id": "1", "question": "Who?", "answers": [{"text": "Mara", "answer_start": 1}]}]}]}]}', {"format": "squad"}, r"a\.json:question\[1\]: answers: 'Mara' is not what stands in the context at 1"),
     ("sentiment", "a.csv", "text,label\n", {"format": "csv"}, r"data\.train: no rows"),
     ("sentiment", "a.jsonl", '{"text": "a", "label": "1"}\n{"text": \n', {"format": "jsonl"}, r"a\.jsonl:2: not JSON at column"),
     ("sentiment", "a.jsonl", "x" * 10_000_001, {"format": "jsonl"}, r"a\.jsonl:1: a line of 10,000,001 characters"),
@@ -253,6 +265,84 @@ def test_bad_input_is_told_by_file_row_and_field(
     labels = SENTIMENT if name == "sentiment" else {}
     with pytest.raises(UserError, match=message):
         run(name, {file: content}, **{**labels, **data})
+
+
+def test_a_brat_span_one_off_is_told_and_a_mark_at_the_start_moves_none(run: Prepare) -> None:
+    files = {f"d{i}.txt": f"\ufeffMara {i} met." for i in range(8)}
+    notes = {f"d{i}.ann": "T1\tperson 0 4\tMara\n" for i in range(8)}
+    found = _all(run("entities", {**files, **notes}, format="brat", train="."))
+    assert {e["text"][s["start"] : s["end"]] for e in found for s in e["spans"]} == {"Mara"}
+    notes["d3.ann"] = "T1\tperson 1 5\tMara\n"
+    with pytest.raises(
+        UserError, match=r"d3\.ann: line 1: spans: T1 says 'Mara', but the text at 1 to 5 is 'ara '"
+    ):
+        run("entities", {**files, **notes}, format="brat", train=".")
+
+
+def test_an_empty_dev_split_is_told(run: Prepare) -> None:
+    files = {"a.csv": "text,label\ngood,1\n", "b.csv": "text,label\n", "c.csv": "text,label\nodd,7\n"}
+    with pytest.raises(UserError, match=r"data\.dev: no rows in b\.csv"):
+        run("sentiment", files, format="csv", dev="b.csv", **SENTIMENT)
+    with pytest.raises(
+        UserError, match=r"the dev split has no good row; the first bad one: .*c\.csv:2: label"
+    ):
+        run("sentiment", files, format="csv", dev="c.csv", on_bad_row="skip", **SENTIMENT)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "conll", "text"])
+def test_broken_lines_among_good_ones_can_be_skipped(run: Prepare, tmp_path: Path, form: str) -> None:
+    def line(i: int) -> str:
+        if form == "conll":
+            return f"Mara{i} B-person\nmet O\n\n"
+        row = {"text": f"good {i}", "label": "1"}
+        return {"csv": f"good {i},1\n", "text": f"1 good {i}\n", "jsonl": json.dumps(row) + "\n"}[form]
+
+    good = "".join(map(line, range(20))).encode()
+    broken = b"caf\xe9\xff O\n\n" if form == "conll" else b"caf\xe9\xff\n"
+    huge = b"x" * 10_000_001 + (b"\n\n" if form == "conll" else b"\n")
+    head = b"text,label\n" if form == "csv" else b""
+    options = {"pattern": r"(?P<label>\d) (?P<text>.*)"} if form == "text" else {}
+    task, labels = ("entities", {}) if form == "conll" else ("sentiment", SENTIMENT)
+    content = head + good + broken + huge + line(99).encode()
+    found = run(task, {"a.txt": content}, format=form, options=options, on_bad_row="skip", **labels)
+    assert len(_all(found)) == 21
+    problems = [row["problem"] for row in read_jsonl(tmp_path / "out" / "skipped.jsonl")]
+    assert len(problems) == 2
+    assert "byte 0xe9 is not utf-8" in problems[0]
+    assert "a line of 10,000,001 characters" in problems[1]
+
+
+def test_hub_data_are_read_by_class_names_and_told_offline(run: Prepare, monkeypatch: Any) -> None:
+    import datasets
+
+    def load(name: str, config: str | None, *, revision: str, split: str) -> Any:
+        assert (name, config, revision, split) == ("some/reviews", None, "abc123", "train")
+        classes = datasets.Features(
+            {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])}
+        )
+        return datasets.Dataset.from_dict(
+            {"text": [f"text {i}" for i in range(20)], "label": [i % 2 for i in range(20)]}, features=classes
+        )
+
+    where = {
+        "format": "hub",
+        "dataset": "some/reviews",
+        "revision": "abc123",
+        "path": "src/textmill",
+        "train": "train",
+    }
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    found = run("sentiment", {}, label_names={"no": "negative", "yes": "positive"}, **where)
+    assert {e["label"] for e in _all(found)} == {"negative", "positive"}
+
+    def offline(*arguments: Any, **options: Any) -> Any:
+        raise ConnectionError("Couldn't reach 'some/reviews' on the Hub (LocalEntryNotFoundError)\nmore")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(
+        UserError, match=r"some/reviews \(split train\) cannot be loaded: .*Without a network: copy"
+    ):
+        run("sentiment", {}, **where)
 
 
 def test_a_missing_file_is_named(run: Prepare) -> None:

@@ -102,10 +102,12 @@ def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]
     if counted not in ("utf-16", "characters"):
         raise UserError(f"data.options.offsets: expected utf-16 or characters, found {counted!r}")
     for file in files:
-        for number, line in enumerate(file.lines(task.data.options.get("encoding")), 1):
+        for number, line, problem in file.numbered(task.data.options.get("encoding")):
+            place = f"{file.name}:{number}"
+            if problem:
+                yield Row(place, None, problem)
             if not line.strip():
                 continue
-            place = f"{file.name}:{number}"
             try:
                 raw = json.loads(line)
             except json.JSONDecodeError as error:

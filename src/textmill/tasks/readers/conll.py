@@ -48,7 +48,11 @@ def _sentences(
     tags: list[str] = []
     problem: str | None = None
     begin = 1
-    for number, line in enumerate([*file.lines(encoding), ""], 1):
+    lines = list(file.numbered(encoding))
+    for number, line, broken in [*lines, (len(lines) + 1, "", None)]:
+        if broken:
+            problem = problem or f"line {number}: {broken}"
+            continue
         columns = line.split()
         if not columns or columns[0] == "-DOCSTART-":
             if tokens or problem:

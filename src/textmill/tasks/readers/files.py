@@ -21,6 +21,8 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 MAX_LINE = 10_000_000  # characters; a line beyond is a broken file, and would fill the memory further on
 
+NAME_IT = "name the file's encoding in data.options.encoding (for instance latin-1 or gb18030)"
+
 
 @dataclass(frozen=True)
 class File:
@@ -41,25 +43,57 @@ class File:
             text = self.content.decode(chosen)
         except UnicodeDecodeError as error:
             line = self.content[: error.start].count(b"\n") + 1
-            raise UserError(
-                f"{self.name}:{line}: byte 0x{self.content[error.start]:02x} is not {chosen}; "
-                "name the file's encoding in data.options.encoding (for instance latin-1 or gb18030)"
-            ) from None
+            told = f"{self.name}:{line}: byte 0x{self.content[error.start]:02x} is not {chosen}; {NAME_IT}"
+            wrong = _EncodingError(told)
+            wrong.encoding = chosen
+            raise wrong from None
         except LookupError:
             raise UserError(f"data.options.encoding: there is no encoding called {chosen!r}") from None
         return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
     def lines(self, encoding: str | None = None) -> list[str]:
-        """The lines without their ends; raises UserError at one longer than ten million characters."""
-        lines = self.text(encoding).split("\n")
-        if lines and not lines[-1]:
-            lines.pop()
-        for number, line in enumerate(lines, 1):
-            if len(line) > MAX_LINE:
-                raise UserError(
-                    f"{self.name}:{number}: a line of {len(line):,} characters; at most {MAX_LINE:,}"
-                )
+        """The lines without their ends; raises UserError at one that is broken."""
+        lines = []
+        for number, line, problem in self.numbered(encoding):
+            if problem:
+                raise UserError(f"{self.name}:{number}: {problem}")
+            lines.append(line)
         return lines
+
+    def numbered(self, encoding: str | None = None) -> Iterator[tuple[int, str, str | None]]:
+        """Each line with its number from 1 and what is wrong with it; a broken line is empty.
+
+        Broken is a line whose bytes are not of the encoding, as where files of several were put together,
+        and one of more than ten million characters.
+        """
+        lines: list[tuple[str, str | None]]
+        try:
+            lines = [(line, None) for line in self.text(encoding).split("\n")]
+        except _EncodingError as error:
+            if error.encoding.startswith("utf-16"):
+                raise
+            lines = [_decoded(line, error.encoding) for line in self.content.split(b"\n")]
+        if lines[-1] == ("", None):
+            lines.pop()
+        for number, (line, problem) in enumerate(lines, 1):
+            if len(line) > MAX_LINE:
+                yield number, "", f"a line of {len(line):,} characters; at most {MAX_LINE:,}"
+            else:
+                yield number, line, problem
+
+
+class _EncodingError(UserError):
+    """Bytes that are not of the encoding."""
+
+    encoding = ""
+
+
+def _decoded(line: bytes, encoding: str) -> tuple[str, str | None]:
+    """A line as text, or what is wrong with it."""
+    try:
+        return line.decode(encoding).removeprefix("\ufeff").rstrip("\r"), None
+    except UnicodeDecodeError as error:
+        return "", f"byte 0x{line[error.start]:02x} is not {encoding}; {NAME_IT}"
 
 
 def open_files(folder: Path, names: str | Sequence[str]) -> list[File]:

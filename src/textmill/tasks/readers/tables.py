@@ -24,9 +24,11 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     encoding, key = task.data.options.get("encoding"), task.data.options.get("key")
     for file in files:
         if key is None and not _is_list(file):
-            for number, line in enumerate(file.lines(encoding), 1):
-                if line.strip():
-                    place = f"{file.name}:{number}"
+            for number, line, problem in file.numbered(encoding):
+                place = f"{file.name}:{number}"
+                if problem:
+                    yield Row(place, None, problem)
+                elif line.strip():
                     try:
                         yield to_row(place, json.loads(line), task)
                     except json.JSONDecodeError as error:
@@ -66,7 +68,11 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     header = options.get("header", True)
     csv.field_size_limit(min(sys.maxsize, 10 * MAX_LINE))
     for file in files:
-        text = "\n".join(file.lines(options.get("encoding"))) + "\n"
+        lines = list(file.numbered(options.get("encoding")))
+        for number, _, problem in lines:
+            if problem:
+                yield Row(f"{file.name}:{number}", None, problem)
+        text = "\n".join(line for _, line, _ in lines) + "\n"
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
         names: list[str] | None = None
         width = 0
@@ -141,9 +147,13 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     except re.error as error:
         raise UserError(f"data.options.pattern: not a regular expression: {error}") from None
     for file in files:
-        units = [file.text(options.get("encoding"))] if whole else file.lines(options.get("encoding"))
-        for number, unit in enumerate(units, 1):
+        encoding = options.get("encoding")
+        units = [(1, file.text(encoding), None)] if whole else file.numbered(encoding)
+        for number, unit, problem in units:
             place = file.name if whole else f"{file.name}:{number}"
+            if problem:
+                yield Row(place, None, problem)
+                continue
             if not unit.strip():
                 continue
             if divider:
