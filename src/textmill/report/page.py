@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from textmill.corpus import privacy
 from textmill.params import Params
 from textmill.records import read_examples, read_json, read_jsonl
 from textmill.report import analysis, charts, examples, format, gates
@@ -15,6 +16,7 @@ Costs = Mapping[str, Mapping[str, float]]
 View = dict[str, Any]
 
 SHOWN = 2  # right and wrong predictions of each task
+ASIDE = 5  # reasons a task
 STAGES = ("task_data", "ingest", "curate", "validate", "tokenize", "pretrain", "finetune", "evaluate")
 RULES = {
     "exact_duplicate": "exact copy of another document",
@@ -57,6 +59,7 @@ def build(params: Params, root: Path, output: Path, cost: Costs) -> dict[str, bo
         models=models,
         corpus=_corpus(params, root),
         quality=_quality(root, output),
+        aside=_set_aside(params, root),
         cost=_cost(cost),
     )
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +106,7 @@ def _task(params: Params, root: Path, name: str) -> View:
         "margin_high": format.number(rival["high"], metric, sign=True),
         "others": [(format.metric_name(key), format.number(scores["metrics"][key], key)) for key in others],
         "examples": scores["examples"],
+        "beyond_window": _metrics(root, "finetune", name).get("train_beyond_window"),
         "training_examples": _metrics(root, "task_data", name).get("train_examples"),
         "verdict": verdict,
         "seeds": analysis.seeds(scores, metric),
@@ -208,6 +212,24 @@ def _quality(root: Path, output: Path) -> View:
         "errors": errors,
         "docs": (root / "reports" / "data_docs" / "index.html").exists(),
     }
+
+
+def _set_aside(params: Params, root: Path) -> list[View]:
+    """The labelled rows that reading left out, by task and field, with the first of each."""
+    found = []
+    for name in params.tasks:
+        path = root / "data" / "tasks" / name / "skipped.jsonl"
+        rows = list(read_jsonl(path)) if path.exists() else []
+        reasons: dict[str, list[str]] = {}
+        for row in rows:
+            reasons.setdefault(row["problem"].partition(":")[0], []).append(
+                f"{row['place']}: {row['problem']}"
+            )
+        firsts, _ = privacy.redact([lines[0] for lines in reasons.values()], params.corpus.privacy)
+        if rows:
+            shown = [(len(lines), first) for lines, first in zip(reasons.values(), firsts, strict=True)]
+            found.append({"task": name, "rows": len(rows), "reasons": sorted(shown, reverse=True)[:ASIDE]})
+    return found
 
 
 def _cost(cost: Costs) -> View:

@@ -149,5 +149,19 @@ def _train(
         **metrics,
         **fitted,
         "train_windows": len(own.features),
+        "train_beyond_window": beyond_window(family, train),
         **{f"dev_{k}": v for k, v in score(network).items()},
     }
+
+
+def beyond_window(family: Family, examples: Sequence[Example], sample: int = 2000) -> float:
+    """The share of examples whose text is longer than the family's ``max_length`` tokens.
+
+    What is beyond is cut off, or read in further windows by the families that point. Of long lists every
+    k-th example is looked at, so that about ``sample`` are.
+    """
+    chosen = examples[:: max(1, len(examples) // sample)]
+    whole = type(family)(family.task, family.tokenizer)
+    whole.max_length = 1_000_000
+    lengths = [len(whole.encode(example, labelled=False)[0]["input_ids"]) for example in chosen]
+    return round(sum(length > family.max_length for length in lengths) / max(len(lengths), 1), 4)

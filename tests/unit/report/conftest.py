@@ -73,6 +73,7 @@ def write_project(root: Path, params: Params) -> None:
         )
         write_json(folder / "scores.json", scores(name, task.gate.metric))
         write_json(root / f"metrics/task_data/{name}.json", {"train_examples": 1600, "test_examples": 4})
+        write_json(root / f"metrics/finetune/{name}.json", {"train_beyond_window": 0.25})
     for name in params.pretrain:
         metrics = {
             "parameters": 3_100_000, "tokens": 2_400_000, "train_loss": 1.5, "validation_loss": 1.6,

@@ -46,6 +46,20 @@ def test_the_page_needs_no_other_file_and_no_script(project: Path, params: Param
     assert 'href="data_docs/index.html"' in page(project, params)
 
 
+def test_rows_set_aside_are_shown_with_their_reasons(project: Path, params: Params) -> None:
+    assert "set aside" not in page(project, params)
+    assert "25.0 % of the training texts longer than the window" in page(project, params)
+    rows = [
+        {"split": "train", "place": f"a.csv:{i}", "problem": f"label: '<b>{i}' is none"} for i in range(3)
+    ]
+    rows.append({"split": "train", "place": "a.csv:9", "problem": "text: lena.moss@example.org"})
+    write_jsonl(project / "data/tasks/sentiment/skipped.jsonl", rows)
+    text = page(project, params)
+    assert "sentiment: 4 in" in text
+    assert "3 such as <code>a.csv:0: label: &#39;&lt;b&gt;0&#39; is none</code>" in text
+    assert "lena.moss" not in text
+
+
 def test_the_same_results_give_the_same_bytes(project: Path, params: Params) -> None:
     assert page(project, params) == page(project, params)
 
