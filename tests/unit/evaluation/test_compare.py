@@ -56,7 +56,10 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     root = tmp_path_factory.mktemp("runs")
     examples = [{"id": str(i), "text": f"t{i}", "label": "positive"} for i in range(100)]
     write_jsonl(root / "data" / "tasks" / "sentiment" / "test.jsonl", examples)
-    tracker = Tracker(load().tracking, root)
+    with pytest.MonkeyPatch.context() as patch:
+        # MLflow leaves the store of an earlier test in the environment.
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracker = Tracker(load().tracking, root)
     ids = []
     for name, right in (("evaluate@sentiment", 90), ("evaluate@sentiment", 60), ("curate", None)):
         run = tracker.start(name, "state", {})
