@@ -8,6 +8,7 @@ in every epoch and the same whatever the number of workers, of processes, or of 
 from __future__ import annotations
 
 import unicodedata
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def _mix(x: np.ndarray | np.uint64) -> np.ndarray:
     return np.asarray(x ^ (x >> np.uint64(31)))
 
 
-class Objective:
+class Objective(ABC):
     """Base: how many tokens of text a window of ``max_length`` model positions takes, and what to do with it.
 
     ``overlap`` tokens of a window are the last of the window before it.
@@ -85,9 +86,9 @@ class Objective:
         self.end = tokenizer.eos_token_id
         self.length = max_length
 
+    @abstractmethod
     def __call__(self, windows: np.ndarray, draws: Draws) -> Batch:
         """The model's batch for ``windows``, (batch, self.length)."""
-        raise NotImplementedError
 
     def segments(self, ids: np.ndarray) -> np.ndarray:
         """The number of the document within its window that each token belongs to, (batch, length)."""

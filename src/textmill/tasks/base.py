@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,7 +27,7 @@ ROLES = {"user": "<user>", "assistant": "<assistant>"}
 MARKERS = {"head": ("<head>", "</head>"), "tail": ("<tail>", "</tail>")}
 
 
-class Family:
+class Family(ABC):
     """A kind of task: how an example becomes token ids, and the model's output an answer.
 
     Attributes: ``auto_class`` and ``pipeline`` are transformers' names of the model class and of the
@@ -52,33 +53,33 @@ class Family:
         """Settings of the model's configuration that follow from the task."""
         return {}
 
+    @abstractmethod
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
         """The example's windows; with labels for training unless ``labelled`` is false."""
-        raise NotImplementedError
 
+    @abstractmethod
     def collate(self, features: Sequence[Feature]) -> Batch:
         """Features padded to the longest and stacked: (batch, length) each, for ``model(**batch)``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
         """The model's output for each row of the batch, as numpy arrays or text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
         """The prediction for an example from the outputs of its windows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gold(self, example: Example) -> Any:
         """The truth in the form of a prediction, or None where the example has none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> Scores:
         """The scores of the predictions, example by example."""
-        raise NotImplementedError
 
+    @abstractmethod
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
         """Predictions of methods that any model should beat, by their name."""
-        raise NotImplementedError
 
     def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
         """Pictures of the result, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,9 @@ class Generating(Family):
 
     generates = True
 
+    @abstractmethod
     def source(self, example: Example) -> str:
         """The text that the answer is made from."""
-        raise NotImplementedError
 
     def generate(self, model: PreTrainedModel, batch: Batch) -> Any:
         """Token ids (batch, length) as ``params.yaml: tasks.*.generation`` says."""
