@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # Figures that differ from run to run; they go to MLflow and the run's record, not to DVC's metrics,
 # so that a rerun with the same result is the same bytes.
 COSTS = ("seconds", "minutes", "per_second", "flops", "memory", "energy", "_mfu")
+# How Lightning, torchrun and Slurm number processes; a number other than 0 is not the first process.
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
 # Where a run that fails on its parameters is recorded, since they cannot say it.
 FALLBACK = Tracking(uri="sqlite:///mlflow.db", experiment="textmill")
 
@@ -211,6 +213,33 @@ class Stage:
         self.run.log_metrics(self.metrics)  # last: a store that does not answer leaves the files in order
 
 
+class Share(Stage):
+    """The stage in a process that was started for a share of a training: it reads the same inputs, and leaves
+    the record and the outputs to the first process."""
+
+    def __init__(self, name: str, item: str | None, params: Params, root: Path) -> None:
+        self.name = name
+        self.item = item
+        self.params = params
+        self.root = root
+        self.metrics = {}
+
+    @property
+    def logger(self) -> None:  # type: ignore[override]
+        """None: what the processes measure is gathered in the first."""
+        return None
+
+    def input(self, path: str) -> Path:
+        return self.root / path
+
+    def output(self, path: str, *, resumable: bool = False) -> Path:
+        final = self.root / path
+        return final.with_name(f".{final.name}.partial")
+
+    def log_params(self, *blocks: Mapping[str, Any]) -> None:
+        """Nothing: the first process does."""
+
+
 def run_data_stage(name: str, prepare: Callable[[Stage], None]) -> None:
     """Run ``prepare`` as a Lightning data module's ``prepare_data``: once, on one process."""
 
@@ -241,6 +270,11 @@ def _run(name: str, item: str | None, work: Callable[[Stage], None], *, debug: b
     root = Path.cwd()
     label = f"{name}@{item}" if item else name
     signal.signal(signal.SIGTERM, _interrupt)
+    if _shares():
+        shared = load("params.yaml")
+        _seed(shared.seed)
+        work(Share(name, item, shared, root))
+        return 0
     stage: Stage | None = None
     opened: Run | None = None
     status, message = "FAILED", None
@@ -270,6 +304,11 @@ def _run(name: str, item: str | None, work: Callable[[Stage], None], *, debug: b
     if opened:
         opened.finish(status, message)
     return 0 if status == "FINISHED" else 1
+
+
+def _shares() -> bool:
+    """Whether another process runs this stage, and started this one for a share of a training."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in RANKS)
 
 
 def _load(root: Path) -> tuple[Params | None, UserError | None]:

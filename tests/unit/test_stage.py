@@ -2,9 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
 from textmill import stage as stages
 from textmill.errors import UserError
@@ -180,3 +185,82 @@ def test_a_run_whose_process_died_is_not_left_running(project, store):
     assert stages._run("copy", None, _work, debug=False) == 0
     assert tracker.client.get_run(dead.id).info.status == "KILLED"
     assert tracker.client.get_run(dead.parent).info.status == "KILLED"
+
+
+def _packed(folder, encode):
+    """Packed ids of a text of four characters, in two splits."""
+    from textmill.records import write_json
+
+    ids = np.array(encode("abcd" * 500, add_special_tokens=False)["input_ids"], np.uint16)
+    folder.mkdir(parents=True)
+    for split in ("train", "validation"):
+        ids.tofile(folder / f"{split}.bin")
+        np.array([0, len(ids)], np.uint64).tofile(folder / f"{split}.offsets.bin")
+        about = {"dtype": "uint16", "tokens": len(ids), "bytes": len(ids), "digest": split, "ids": ["one"],
+                 "offsets": f"{split}.offsets.bin", "vocabulary": len(encode)}  # fmt: skip
+        write_json(folder / f"{split}.json", about)
+
+
+@pytest.mark.slow
+def test_two_processes_of_one_stage_leave_one_run_and_one_model(project, store):
+    from textmill import params, tokenizer
+
+    encode = tokenizer.train(["abcd"], params.Tokenizer(kind="character", vocabulary_size=None, path=None))
+    encode.save_pretrained(project / "models" / "tokenizer")
+    _packed(project / "data" / "tokens", encode)
+    tree = yaml.safe_load(COMMITTED)
+    tree["trainer"] |= {"accelerator": "cpu", "devices": 2, "strategy": "ddp", "precision": "32-true"}
+    tree["pretrain"]["decoder"]["architecture"] = {
+        "layers": 1, "width": 16, "heads": 2, "key_value_heads": 2, "feed_forward": 32
+    }  # fmt: skip
+    tree["pretrain"]["decoder"]["training"] |= {
+        "budget": {"steps": 6}, "batch_size": 4, "max_length": 16, "log_every": 2, "validations": 1
+    }  # fmt: skip
+    (project / "params.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    top = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.pretrain", "decoder"],
+        env=os.environ | {"PYTHONPATH": f"{top / 'src'}{os.pathsep}{top}", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = read_json(project / "metrics" / "pretrain" / "decoder.json")
+    assert (metrics["steps"], metrics["tokens"]) == (6, 6 * 2 * 4 * 16)
+    assert (project / "models" / "pretrained" / "decoder" / "model.safetensors").is_file()
+    assert not list(project.rglob("*.partial"))
+    import mlflow
+
+    client = mlflow.MlflowClient(store)
+    experiment = client.get_experiment_by_name("textmill").experiment_id
+    runs = client.search_runs([experiment], filter_string="tags.`dvc.stage` = 'pretrain@decoder'")
+    assert [run.info.status for run in runs] == ["FINISHED"]
+    assert runs[0].info.run_id == read_json(project / "runs" / "pretrain" / "decoder.json")["run_id"]
+    assert len(client.get_metric_history(runs[0].info.run_id, "loss")) == 3
+
+
+def test_curves_reach_the_store_in_batches_and_off_the_training_thread(project, store, monkeypatch):
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    writes = []
+    write = SqlAlchemyStore._log_metrics  # the queue holds on to the log_batch of when the store was opened
+
+    def noted(self, run_id, metrics, *rest):
+        if metrics:
+            writes.append((threading.current_thread(), {m.step for m in metrics}))
+        return write(self, run_id, metrics, *rest)
+
+    monkeypatch.setattr(SqlAlchemyStore, "_log_metrics", noted)
+
+    def work(stage):
+        for step in range(1, 21):
+            stage.logger.log_metrics({"loss": 1.0 / step, "learning_rate": 0.1}, step)
+        stage.logger.finalize()
+
+    assert stages._run("copy", None, work, debug=False) == 0
+    curve = [steps for thread, steps in writes if thread is not threading.main_thread()]
+    assert set().union(*curve) == set(range(1, 21))
+    assert len(curve) < 20  # fewer writes than logging intervals
+    assert all(steps == {0} for thread, steps in writes if thread is threading.main_thread())

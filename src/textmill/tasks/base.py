@@ -89,7 +89,7 @@ class Family(ABC):
         """Tables beside the scores (by label, confusion) as JSON."""
         return {}
 
-    def check(self, model: PreTrainedModel) -> None:
+    def check(self, model: PreTrainedModel) -> None:  # noqa: B027 - most families can be taught to any model
         """Raise UserError where the model is none that the task can be taught."""
 
     def learns(self, example: Example) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.errors import UserError
 from textmill.params import Params
 from textmill.prediction import SEEDS, predict_batch_size, write_card
 from textmill.records import Example, read_examples
@@ -14,7 +15,7 @@ from textmill.tasks import FAMILIES
 from textmill.tasks.base import Family, prepare_tokenizer
 from textmill.training.calibration import calibrate
 from textmill.training.data import BucketedBatches
-from textmill.training.fit import fit
+from textmill.training.fit import fit, processes
 from textmill.training.multitask import MixedBatches, MultiTask
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def finetune(
     seeds = range(params.seed, params.seed + task.finetune.seeds)
     if len(seeds) == 1:
         return _train(params, name, params.seed, data, model, output, logger, folder)
+    if processes(params.trainer) > 1:
+        raise UserError(
+            f"params.yaml: tasks.{name}.finetune.seeds: {len(seeds)} models are trained one after another by "
+            "one process; set trainer.devices to 1, or seeds to 1"
+        )
     trained = {
         seed: _train(
             params,

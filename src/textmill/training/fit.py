@@ -68,7 +68,7 @@ def fit(
         training=training,
         train=Stream(train, endless=True),
         validation=Stream(validation, endless=False),
-        total=total_steps(training.budget, train, training.accumulate, _world(trainer)),
+        total=total_steps(training.budget, train, training.accumulate, processes(trainer)),
         folder=folder,
         fingerprint=fingerprint(model, train, training, trainer, seed),
         seed=seed,
@@ -163,7 +163,8 @@ def total_steps(budget: params.Budget, train: Batches, accumulate: int, world: i
     return max(round(budget.epochs * len(train) / (accumulate * world)), 1)
 
 
-def _world(trainer: params.Trainer) -> int:
+def processes(trainer: params.Trainer) -> int:
+    """How many processes share a training."""
     devices = trainer.devices
     if devices == "auto":
         devices = max(torch.cuda.device_count(), 1) if trainer.accelerator in ("auto", "gpu", "cuda") else 1
