@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,16 +51,21 @@ def test_a_test_set_whose_answers_have_changed_is_told(tmp_path: Path) -> None:
         compare(task, tmp_path, one, one, seed=1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_store() -> Iterator[None]:
+    """MLflow leaves the store of an earlier test in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A project with two runs of evaluate in its store, of 90 and 60 right answers, and a run of curate."""
     root = tmp_path_factory.mktemp("runs")
     examples = [{"id": str(i), "text": f"t{i}", "label": "positive"} for i in range(100)]
     write_jsonl(root / "data" / "tasks" / "sentiment" / "test.jsonl", examples)
-    with pytest.MonkeyPatch.context() as patch:
-        # MLflow leaves the store of an earlier test in the environment.
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracker = Tracker(load().tracking, root)
+    tracker = Tracker(load().tracking, root)
     ids = []
     for name, right in (("evaluate@sentiment", 90), ("evaluate@sentiment", 60), ("curate", None)):
         run = tracker.start(name, "state", {})
@@ -75,9 +81,8 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 @pytest.mark.slow
 def test_runs_are_named_by_id_beginning_name_or_folder(
-    logged: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+    logged: tuple[Path, list[str]],
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     root, (good, fair, _) = logged
     params = load()
     by_id = compare_runs(params, root, good, fair[:12])
