@@ -39,6 +39,7 @@ SLIPS = [
     ("seed: 1\n", "seed: one\n", ["seed: ", "valid integer", '"one"']),
     ("seed: 1\n", "seed: 1\nseed: 2\n", ["seed", "a second time"]),
     ("seed: 1\n", "seed: 1\n  data: {}\n", ["not YAML"]),
+    ("metric: accuracy", "metric: rmse", ["tasks.sentiment.gate.metric", "take pearson", '"rmse"']),
     ("  batch_size: 32", "  batch_size: '32'", ["training.batch_size", "valid integer", '"32"']),
     (
         "      learning_rate: 1.0e-3\n      optimizer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from textmill.params.block import Block, Count, Name, OnBad, Positive, Share
 from textmill.params.models import Kind, Training
@@ -112,9 +112,16 @@ class Generation(Block):
 class Gate(Block):
     """What a fine-tuned model must reach before the registry calls it the champion."""
 
-    metric: str
+    metric: str  # higher is better: the best weights, seed and baseline are chosen by it
     min: float | None
     above_baseline: bool
+
+    @field_validator("metric")
+    @classmethod
+    def _rises(cls, metric: str) -> str:
+        if metric == "rmse":
+            raise ValueError("a gate's metric is better where it is higher; take pearson")
+        return metric
 
 
 class Task(Block):
