@@ -5,7 +5,10 @@ import io
 import json
 import tarfile
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import polars as pl
 import pytest
@@ -108,6 +111,31 @@ def test_address_with_scheme(corpus_params):
         file.write(b"from memory")
     found = rows(corpus_params, "memory://shelf", format="text", unit="document", glob="*.txt")
     assert [text for _, _, text in found] == ["from memory"]
+
+
+def test_address_of_a_web_server(corpus_params, tmp_path):
+    pytest.importorskip("fsspec")
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"over the wire\n"))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        found = rows(corpus_params, f"{address}/a.txt.gz", format="text", unit="line")
+        with pytest.raises(UserError, match=r"corpus\.sources\.one\.path: .*no\.txt"):
+            rows(corpus_params, f"{address}/no.txt", format="text", unit="line")
+        server.shutdown()
+    assert found == [("a.txt.gz", 1, "over the wire")]
+
+
+def test_hub_reads_what_datasets_reads(corpus_params, tmp_path):
+    pytest.importorskip("datasets")
+    pl.DataFrame({"t": ["one", "二"]}).write_parquet(tmp_path / "train.parquet")
+    hub = {"format": "hub", "path": ".", "dataset": str(tmp_path), "revision": "main", "split": "train"}
+    items = list(read("one", corpus_params({"one": {**hub, "text_field": "t"}})))
+    assert [(item.text, item.line, item.file) for item in items] == [
+        ("one", 1, f"{tmp_path}@main"),
+        ("二", 2, f"{tmp_path}@main"),
+    ]
 
 
 def test_html(corpus_params, tmp_path):
