@@ -91,6 +91,7 @@ def from_driver(error: Exception) -> bool:
 
 
 def extra(module: str, what: str, where: str) -> Any:
+    """A module of the extra ``web``; raises UserError saying at ``where`` ``what`` needs it."""
     import importlib
 
     try:

@@ -11,6 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, fused, pairs
 
 
 def read(config: Any) -> dict[str, Any]:
+    """Our configuration's fields from that of a stock BART; raises UserError naming what ours cannot say."""
     same = (
         ("encoder_layers", "decoder_layers"),
         ("encoder_attention_heads", "decoder_attention_heads"),
@@ -48,6 +49,7 @@ def read(config: Any) -> dict[str, Any]:
 
 
 def write(config: TransformerConfig) -> dict[str, Any]:
+    """BART's configuration as keywords, from ours; what it has no word for, ``needs`` has refused."""
     return {
         "vocab_size": config.vocab_size,
         "d_model": config.hidden_size,
@@ -72,6 +74,7 @@ def write(config: TransformerConfig) -> dict[str, Any]:
 
 
 def needs(config: TransformerConfig) -> dict[str, Any]:
+    """The value, or the values, that each field of ours must have for BART's to express it."""
     return {
         "positions": "learned",
         "position_offset": (0, 2),
@@ -91,6 +94,7 @@ def needs(config: TransformerConfig) -> dict[str, Any]:
 
 
 def rows(config: TransformerConfig) -> Iterator[Row]:
+    """Which tensors of a stock BART make which of ours, all of them."""
     yield Row("model.embed_tokens.weight", ("model.shared.weight",))
     for side, body in (("encoder", "model.encoder.body"), ("decoder", "model.decoder")):
         yield Row(f"{body}.embeddings.positions.weight", (f"model.{side}.embed_positions.weight",))

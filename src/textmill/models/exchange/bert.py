@@ -11,6 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, fused, pairs
 
 
 def read(config: Any) -> dict[str, Any]:
+    """Our configuration's fields from that of a stock BERT or RoBERTa; raises UserError naming what ours cannot say."""
     if getattr(config, "position_embedding_type", "absolute") != "absolute":
         raise UserError(f"position_embedding_type {config.position_embedding_type} is not one of ours")
     if config.is_decoder or config.add_cross_attention:
@@ -49,6 +50,7 @@ def read(config: Any) -> dict[str, Any]:
 
 
 def write(config: TransformerConfig) -> dict[str, Any]:
+    """BERT's configuration as keywords, from ours; what it has no word for, ``needs`` has refused."""
     return {
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,
@@ -69,6 +71,7 @@ def write(config: TransformerConfig) -> dict[str, Any]:
 
 
 def needs(config: TransformerConfig) -> dict[str, Any]:
+    """The value, or the values, that each field of ours must have for BERT's to express it."""
     return {
         "positions": "learned",
         "position_offset": 0,
@@ -88,6 +91,7 @@ def needs(config: TransformerConfig) -> dict[str, Any]:
 
 
 def rows(config: TransformerConfig, prefix: str = "bert", head: str = "cls.predictions") -> Iterator[Row]:
+    """Which tensors of a stock BERT or RoBERTa make which of ours, all of them."""
     yield Row("model.embed_tokens.weight", (f"{prefix}.embeddings.word_embeddings.weight",))
     ours, theirs = "model.encoder.embeddings", f"{prefix}.embeddings"
     yield Row(f"{ours}.positions.weight", (f"{theirs}.position_embeddings.weight",))
@@ -113,6 +117,7 @@ def rows(config: TransformerConfig, prefix: str = "bert", head: str = "cls.predi
 
 
 def rows_roberta(config: TransformerConfig) -> Iterator[Row]:
+    """As ``rows``, under RoBERTa's names."""
     return rows(config, "roberta", "lm_head")
 
 

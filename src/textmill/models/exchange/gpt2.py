@@ -11,6 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, pairs, stock
 
 
 def read(config: Any) -> dict[str, Any]:
+    """Our configuration's fields from that of a stock GPT-2; raises UserError naming what ours cannot say."""
     if config.scale_attn_by_inverse_layer_idx or not config.scale_attn_weights or config.add_cross_attention:
         raise UserError(
             "a GPT-2 with scale_attn_by_inverse_layer_idx, add_cross_attention or without scale_attn_weights "
@@ -40,6 +41,7 @@ def read(config: Any) -> dict[str, Any]:
 
 
 def write(config: TransformerConfig) -> dict[str, Any]:
+    """GPT-2's configuration as keywords, from ours; what it has no word for, ``needs`` has refused."""
     return {
         "vocab_size": config.vocab_size,
         "n_embd": config.hidden_size,
@@ -59,6 +61,7 @@ def write(config: TransformerConfig) -> dict[str, Any]:
 
 
 def needs(config: TransformerConfig) -> dict[str, Any]:
+    """The value, or the values, that each field of ours must have for GPT-2's to express it."""
     return {
         "positions": "learned",
         "position_offset": 0,
@@ -77,6 +80,7 @@ def needs(config: TransformerConfig) -> dict[str, Any]:
 
 
 def rows(config: TransformerConfig) -> Iterator[Row]:
+    """Which tensors of a stock GPT-2 make which of ours, all of them."""
     yield Row("model.embed_tokens.weight", ("transformer.wte.weight",))
     yield Row("model.decoder.embeddings.positions.weight", ("transformer.wpe.weight",))
     for i in range(config.num_hidden_layers):

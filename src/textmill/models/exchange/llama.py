@@ -11,6 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, fused, pairs
 
 
 def read(config: Any) -> dict[str, Any]:
+    """Our configuration's fields from that of a stock Llama; raises UserError naming what ours cannot say."""
     rope = config.rope_parameters or {}
     if rope.get("rope_type", "default") != "default":
         raise UserError(f"rope_type {rope['rope_type']} is not one of ours; only the default is")
@@ -43,6 +44,7 @@ def read(config: Any) -> dict[str, Any]:
 
 
 def write(config: TransformerConfig) -> dict[str, Any]:
+    """Llama's configuration as keywords, from ours; what it has no word for, ``needs`` has refused."""
     return {
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,
@@ -62,6 +64,7 @@ def write(config: TransformerConfig) -> dict[str, Any]:
 
 
 def needs(config: TransformerConfig) -> dict[str, Any]:
+    """The value, or the values, that each field of ours must have for Llama's to express it."""
     return {
         "positions": "rotary",
         "embedding_norm": False,
@@ -78,6 +81,7 @@ def needs(config: TransformerConfig) -> dict[str, Any]:
 
 
 def rows(config: TransformerConfig) -> Iterator[Row]:
+    """Which tensors of a stock Llama make which of ours, all of them."""
     yield Row("model.embed_tokens.weight", ("model.embed_tokens.weight",))
     for i in range(config.num_hidden_layers):
         ours, theirs = f"model.decoder.stack.layers.{i}", f"model.layers.{i}"

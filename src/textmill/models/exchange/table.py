@@ -43,18 +43,21 @@ ACTIVATIONS = {
 
 
 def activation(name: str) -> str:
+    """Our name of a stock activation; raises UserError where we have none."""
     if name not in ACTIVATIONS:
         raise UserError(f"the activation {name} is not one of ours; known: {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 
 def stock_activation(config: TransformerConfig) -> str:
+    """The stock name of our activation; one that only we have keeps its name, which ``needs`` refuses."""
     return {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu", "swiglu": "silu"}.get(
         config.activation, config.activation
     )
 
 
 def tokens(config: Any) -> dict[str, Any]:
+    """The special tokens' ids, which are called the same in every family."""
     return {key: getattr(config, key, None) for key in ("pad_token_id", "bos_token_id", "eos_token_id")}
 
 
