@@ -11,7 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, fused, pairs
 
 
 def read(config: Any) -> dict[str, Any]:
-    """Our configuration's fields from that of a stock BART; raises UserError naming what ours cannot say."""
+    """Our fields from the configuration of a stock BART; raises UserError where we have none."""
     same = (
         ("encoder_layers", "decoder_layers"),
         ("encoder_attention_heads", "decoder_attention_heads"),

@@ -11,7 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, fused, pairs
 
 
 def read(config: Any) -> dict[str, Any]:
-    """Our configuration's fields from that of a stock BERT or RoBERTa; raises UserError naming what ours cannot say."""
+    """Our fields from the configuration of a stock BERT or RoBERTa; raises UserError where we have none."""
     if getattr(config, "position_embedding_type", "absolute") != "absolute":
         raise UserError(f"position_embedding_type {config.position_embedding_type} is not one of ours")
     if config.is_decoder or config.add_cross_attention:

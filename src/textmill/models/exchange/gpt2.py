@@ -11,7 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, pairs, stock
 
 
 def read(config: Any) -> dict[str, Any]:
-    """Our configuration's fields from that of a stock GPT-2; raises UserError naming what ours cannot say."""
+    """Our fields from the configuration of a stock GPT-2; raises UserError where we have none."""
     if config.scale_attn_by_inverse_layer_idx or not config.scale_attn_weights or config.add_cross_attention:
         raise UserError(
             "a GPT-2 with scale_attn_by_inverse_layer_idx, add_cross_attention or without scale_attn_weights "

@@ -11,7 +11,7 @@ from textmill.models.exchange.table import Family, Row, activation, fused, pairs
 
 
 def read(config: Any) -> dict[str, Any]:
-    """Our configuration's fields from that of a stock Llama; raises UserError naming what ours cannot say."""
+    """Our fields from the configuration of a stock Llama; raises UserError where we have none."""
     rope = config.rope_parameters or {}
     if rope.get("rope_type", "default") != "default":
         raise UserError(f"rope_type {rope['rope_type']} is not one of ours; only the default is")
