@@ -252,12 +252,18 @@ def _csv(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
         if row is None:
             return
         line, begin = begin, reader.line_num + 1
-        if header is None:
+        if header is None and isinstance(source.text_field, int):  # a file without header
+            header = [str(column) for column in range(len(row))]
+            if source.text_field >= len(row):
+                yield BadInput(name, 1, f"no column {source.text_field}: the first row has {len(row)} fields")
+                return
+        elif header is None:
             header = row
             if source.text_field not in header:
                 yield BadInput(name, 1, f"no column {source.text_field!r}; found: {', '.join(header)}")
                 return
-        elif row:
+            continue
+        if row:
             if len(row) != len(header):
                 yield BadInput(name, line, f"{len(row)} fields where the header has {len(header)}")
                 continue

@@ -33,7 +33,7 @@ class Source(Block):
     glob: str | None = None
     encoding: str = "utf-8"
     unit: Literal["document", "paragraph", "line"] | None = None
-    text_field: str | None = None
+    text_field: str | Annotated[int, Field(ge=0)] | None = None  # a number: column of a CSV without header
     group_field: str | None = None
     dataset: str | None = None
     revision: str | None = None
@@ -50,9 +50,11 @@ class Source(Block):
             "parquet": ("text_field",),
             "hub": ("dataset", "revision", "split", "text_field"),
         }.get(self.format, ())
-        missing = [key for key in needs if not getattr(self, key)]
+        missing = [key for key in needs if getattr(self, key) is None]
         if missing:
             raise ValueError(f"a source of format {self.format} needs {' and '.join(missing)}")
+        if isinstance(self.text_field, int) and self.format != "csv":
+            raise ValueError("text_field is a number only for format csv, in a file without header")
         return self
 
 

@@ -91,6 +91,11 @@ def test_tables(corpus_params, tmp_path):
         ("a.csv", 2, "one\nmore"),
         ("a.csv", 4, "二"),
     ]
+    (tmp_path / "b.tsv").write_text("one\t1\n二\t2\n", encoding="utf-8")
+    assert rows(corpus_params, tmp_path / "b.tsv", format="csv", text_field=0) == [
+        ("b.tsv", 1, "one"),
+        ("b.tsv", 2, "二"),
+    ]
     pl.DataFrame({"body": ["one", "二"], "n": [1, 2]}).write_parquet(tmp_path / "a.parquet")
     assert rows(corpus_params, tmp_path / "a.parquet", format="parquet", text_field="body") == [
         ("a.parquet", 1, "one"),
@@ -225,6 +230,9 @@ BAD = {
     ),
     "ragged row": (
         "a.csv", b"t,b\n1,2\n3\n", CSV, "a.csv:3: 1 fields where the header has 2",
+    ),
+    "no such column": (
+        "a.csv", b"1,2\n", {**CSV, "text_field": 2}, "a.csv:1: no column 2: the first row has 2 fields",
     ),
     "not Parquet": ("a.parquet", b"PAR1 no", PARQUET, "a.parquet: not Parquet"),
     "truncated gz": (
