@@ -20,6 +20,7 @@ from typing import IO, Any
 from textmill.corpus.files import extra, files, from_driver, opened, streams
 from textmill.errors import UserError
 from textmill.params import Params, Source
+from textmill.words import join_tokens
 
 
 @dataclass(frozen=True)
@@ -184,11 +185,11 @@ def _text(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
 
 
 def _conll(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
-    """A sentence a document: the first column of its lines, joined by spaces."""
+    """A sentence a document: the first column of its lines, joined by spaces, or by nothing in Chinese."""
     for item in _text(name, stream, source, limit):
         if isinstance(item, Row):
             tokens = [line.split()[0] for line in item.text.split("\n")]
-            item = dataclasses.replace(item, text=" ".join(tokens))
+            item = dataclasses.replace(item, text=join_tokens(tokens)[0])
         yield item
 
 
@@ -237,8 +238,9 @@ def _csv(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
                 yield item[1] + "\n"
 
     csv.field_size_limit(max(limit, 131072))
-    delimiter = "\t" if PurePosixPath(name).name.removesuffix(".gz").endswith(".tsv") else ","
-    reader = csv.reader(lines(), delimiter=delimiter)
+    tabs = PurePosixPath(name).name.removesuffix(".gz").endswith(".tsv")
+    quoting: Any = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL  # as the readers of tasks do
+    reader = csv.reader(lines(), delimiter="\t" if tabs else ",", quoting=quoting)
     header: list[str] | None = None
     begin = 1
     while True:

@@ -16,7 +16,7 @@ from typing import Any
 
 from textmill.records import Example
 from textmill.tasks.base import Prediction
-from textmill.tasks.words import word_offsets
+from textmill.words import word_offsets
 
 TOLERANCE = 0.1  # of a probability, as in the paper
 TEXTS = 100  # examples a language that the tests on whole texts change

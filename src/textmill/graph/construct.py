@@ -93,7 +93,7 @@ def _texts(inputs: Sequence[str], none: str, seed: int) -> tuple[list[Annotated]
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     """The texts of a file; a document's sentences one by one, since relations stand within a sentence."""
-    from textmill.tasks.words import sentences
+    from textmill.words import sentences
 
     if path.suffix == ".jsonl":
         for number, row in enumerate(read_jsonl(path), 1):

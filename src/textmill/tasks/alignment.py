@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textmill.tasks.words import has_han, pieces, trim
+from textmill.words import has_han, pieces, trim
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from textmill.tasks.words import sentences, word_offsets, words
+from textmill.words import sentences, word_offsets, words
 
 Pair = tuple[str, "str | None"]
 

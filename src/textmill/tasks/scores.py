@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from textmill.tasks.words import answer_tokens, has_han, words
+from textmill.words import answer_tokens, has_han, words
 
 _DIRECTED = re.compile(r"(.+)\((?:e1,e2|e2,e1)\)")
 

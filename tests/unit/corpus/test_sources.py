@@ -73,10 +73,12 @@ def test_text(corpus_params, tmp_path, unit, expected, packing):
 
 
 def test_conll_gives_a_sentence_without_its_tags(corpus_params, tmp_path):
-    (tmp_path / "a.txt").write_text("Mara B-PER\nlaughs O\n. O\n\n\nቀዳሚው O\nክልል I-LOC\n", encoding="utf-8")
+    sentences = "Mara B-PER\nlaughs O\n. O\n\n\nቀዳሚው O\nክልል I-LOC\n\n王 B-PER\n笑 O\n"
+    (tmp_path / "a.txt").write_text(sentences, encoding="utf-8")
     assert rows(corpus_params, tmp_path / "a.txt", format="conll") == [
         ("a.txt", 1, "Mara laughs ."),
         ("a.txt", 6, "ቀዳሚው ክልል"),
+        ("a.txt", 9, "王笑"),
     ]
 
 
@@ -91,9 +93,9 @@ def test_tables(corpus_params, tmp_path):
         ("a.csv", 2, "one\nmore"),
         ("a.csv", 4, "二"),
     ]
-    (tmp_path / "b.tsv").write_text("one\t1\n二\t2\n", encoding="utf-8")
+    (tmp_path / "b.tsv").write_text('"one\t1\n二\t2\n', encoding="utf-8")
     assert rows(corpus_params, tmp_path / "b.tsv", format="csv", text_field=0) == [
-        ("b.tsv", 1, "one"),
+        ("b.tsv", 1, '"one'),
         ("b.tsv", 2, "二"),
     ]
     pl.DataFrame({"body": ["one", "二"], "n": [1, 2]}).write_parquet(tmp_path / "a.parquet")

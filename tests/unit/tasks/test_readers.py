@@ -16,7 +16,8 @@ from textmill.errors import UserError
 from textmill.params import Params
 from textmill.records import read_examples, read_jsonl
 from textmill.tasks.readers import prepare
-from textmill.tasks.readers.conll import find_scheme, join_tokens, tag_spans
+from textmill.tasks.readers.conll import find_scheme, tag_spans
+from textmill.words import join_tokens
 
 Prepare = Callable[..., dict[str, list[dict[str, Any]]]]
 SAID = (("good tools", "1"), ("bad tools", "0"), ("not bad, really", "1"), ("一点也不好", "0"))

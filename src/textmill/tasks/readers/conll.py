@@ -8,7 +8,7 @@ from typing import Any
 from textmill.params import Task
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
-from textmill.tasks.words import has_han
+from textmill.words import join_tokens
 
 
 def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -127,22 +127,6 @@ def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
         raise ValueError(f"{label!r} is not closed at the end")
     close(len(tags))
     return spans
-
-
-def join_tokens(tokens: Sequence[str], joiner: str | None = None) -> tuple[str, list[tuple[int, int]]]:
-    """The text of the tokens and the place of each; by default a space stands except beside Chinese."""
-    parts: list[str] = []
-    places: list[tuple[int, int]] = []
-    length = 0
-    for i, token in enumerate(tokens):
-        between = joiner
-        if between is None:
-            between = "" if i == 0 or has_han(tokens[i - 1][-1]) or has_han(token[0]) else " "
-        between = "" if i == 0 else between
-        places.append((length + len(between), length + len(between) + len(token)))
-        parts += [between, token]
-        length = places[-1][1]
-    return "".join(parts), places
 
 
 def spans_to_tags(length: int, spans: Sequence[dict[str, Any]]) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.annotation import relation_rows
-from textmill.tasks.readers.conll import find_scheme, join_tokens, tag_spans
+from textmill.tasks.readers.conll import find_scheme, tag_spans
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
 from textmill.tasks.readers.tables import parse_json
+from textmill.words import join_tokens
 
 # A sentence of SemEval-2010 Task 8: its number, a tab, the sentence in quotes.
 SEMEVAL_LINE = re.compile(r'(\d+)\t"?(.*<e[12]>.*?)"?\s*')

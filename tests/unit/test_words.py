@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.tasks.words import answer_tokens, has_han, pieces, sentences, trim, word_offsets, words
+from textmill.words import answer_tokens, has_han, pieces, sentences, trim, word_offsets, words
 
 
 def test_words_are_runs_of_letters_or_single_chinese_characters() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 # Scripts written without spaces, in which a character stands for itself: Han, kana, bopomofo.
@@ -75,3 +75,19 @@ def answer_tokens(text: str) -> list[str]:
     for word in kept.split():
         tokens += _WORD.findall(word) if has_han(word) else [word]
     return [token for token in tokens if token not in _ARTICLES]
+
+
+def join_tokens(tokens: Sequence[str], joiner: str | None = None) -> tuple[str, list[tuple[int, int]]]:
+    """The text of the tokens and the place of each; by default a space stands except beside Chinese."""
+    parts: list[str] = []
+    places: list[tuple[int, int]] = []
+    length = 0
+    for i, token in enumerate(tokens):
+        between = joiner
+        if between is None:
+            between = "" if i == 0 or has_han(tokens[i - 1][-1]) or has_han(token[0]) else " "
+        between = "" if i == 0 else between
+        places.append((length + len(between), length + len(between) + len(token)))
+        parts += [between, token]
+        length = places[-1][1]
+    return "".join(parts), places
