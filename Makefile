@@ -41,7 +41,8 @@ check: setup ## the quick part: format, lint, types, import contract, unit tests
 	@lint-imports
 	@pytest -q -m "not slow and not pipeline"
 
-ui: setup ## the MLflow UI on the local store, http://127.0.0.1:5000 (PORT=...)
+ui: setup ## the MLflow UI on the local store (PORT=...)
+	@echo "open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT) \
 		--backend-store-uri sqlite:///mlflow.db
 

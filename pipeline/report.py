@@ -5,12 +5,14 @@ from textmill.stage import Stage, run_data_stage
 
 def prepare(stage: Stage) -> None:
     from textmill.report import build
+    from textmill.results import headlines
 
     page = stage.output("reports/index.html")
     passed = build(stage.params, stage.root, page, stage.costs())
     stage.metrics["tasks_passing_their_gate"] = sum(passed.values())
     stage.run.log_artifact(page)
-    stage.complete_lineage(champions=[name for name, good in passed.items() if good])
+    champions = [name for name, good in passed.items() if good]
+    stage.complete_lineage(champions, headlines(stage.params, stage.root))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The results in a few lines for the terminal: the page and the MLflow UI have the rest."""
+"""The results in a few lines for the terminal, and in as many figures for the pipeline's run in MLflow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ from pathlib import Path
 
 from textmill.params import Params
 from textmill.records import read_json
+
+
+def headlines(params: Params, root: Path) -> dict[str, float]:
+    """Each model's bits per byte and each task's score by the metric of its gate, by names for MLflow."""
+    models = {
+        f"models/{name}.bits_per_byte": read_json(root / "metrics" / "pretrain" / f"{name}.json")[
+            "bits_per_byte"
+        ]
+        for name in params.pretrain
+    }
+    scores = {name: read_json(root / "data" / "predictions" / name / "scores.json") for name in params.tasks}
+    return models | {
+        f"tasks/{name}.{found['headline']}": found["metrics"][found["headline"]]
+        for name, found in scores.items()
+    }
 
 
 def table(params: Params, root: Path) -> str:
@@ -39,7 +54,7 @@ def table(params: Params, root: Path) -> str:
             seen = f"without the {found['examples']} test examples that train has too"
             lines.append(f"{'':<24} {without:>7.3f}  {seen} ({best} {rest:.3f})")
     lines.append(
-        "\nThe page: reports/index.html    The runs: make ui, then http://127.0.0.1:5000"
+        "\nThe page: reports/index.html    The runs: make ui, then the address it shows"
         "\nWhat changed since the last commit: make diff    One's own text and labels: README.md"
     )
     return "\n".join(lines)

@@ -129,9 +129,9 @@ class Stage:
         """What each stage of the current pipeline cost when it ran, by DVC's name of the stage."""
         return {label: record["cost"] for label, record in self._records().items()}
 
-    def complete_lineage(self, champions: Sequence[str]) -> None:
-        """Tag every stage's run with its DVC hashes, list on the parent which ran and which were reused,
-        and make the fine-tuned models of ``champions`` the registry's champions."""
+    def complete_lineage(self, champions: Sequence[str], metrics: Mapping[str, float]) -> None:
+        """Tag every stage's run with its DVC hashes; put on the parent which stages ran, which were reused,
+        and the pipeline's ``metrics``; make the models of ``champions`` the registry's champions."""
         locked = lineage.locked_stages(self.root)
         records = self._records()
         table: dict[str, list[str]] = {"stage": [], "run": [], "how": []}
@@ -142,7 +142,7 @@ class Stage:
             table["stage"].append(label)
             table["run"].append(record["run_id"])
             table["how"].append("run" if record["parent"] == self.run.parent else "reused")
-        self.run.describe_pipeline(table)
+        self.run.describe_pipeline(table, metrics)
         for name in champions:
             self.run.set_champion(name, records[f"finetune@{name}"]["run_id"])
 
@@ -184,7 +184,7 @@ class Stage:
             _write_history(self.output(f"plots/{suffix.removesuffix('.json')}.csv"), self.run.history)
         record = {"run_id": self.run.id, "parent": self.run.parent, "cost": {**passing, **cost}}
         write_json(self.output(f"runs/{suffix}"), record)
-        self.run.log_metrics({**self.metrics, **cost})
+        self.run.log_metrics({**self.metrics, **cost}, step=int(self.metrics.get("steps", 0)))
         for final, partial in self._outputs.items():
             if not partial.exists():
                 raise RuntimeError(f"{self.label} did not write its output {final}")

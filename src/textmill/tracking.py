@@ -63,7 +63,9 @@ class Tracker:
                 return client, found.experiment_id
             local = self.uri.startswith("sqlite:")
             place = (self.root / "mlartifacts").as_uri() if local else None
-            return client, client.create_experiment(experiment, artifact_location=place)
+            # The UI opens such an experiment on runs and curves, not on traces and prompts.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return client, client.create_experiment(experiment, artifact_location=place, tags=kind)
 
     def parent(self, state: str) -> str:
         """The id of the parent run that stands for ``state``, found or created."""
@@ -166,19 +168,16 @@ class Run:
         for start in range(0, len(flat), 100):
             self.client.log_batch(self.id, params=flat[start : start + 100])
 
-    def log_metrics(self, values: Mapping[str, float], *, parent_prefix: str | None = None) -> None:
-        """Log final figures on this run, and with ``parent_prefix`` on the parent too."""
+    def log_metrics(self, values: Mapping[str, float], *, step: int = 0, run_id: str | None = None) -> None:
+        """Log final figures, as those of a training's last ``step``, on this run or another."""
         from time import time
 
         from mlflow.entities import Metric
 
         now = int(time() * 1000)
-        metrics = [Metric(key, float(value), now, 0) for key, value in values.items()]
+        metrics = [Metric(key, float(value), now, step) for key, value in values.items()]
         for start in range(0, len(metrics), 1000):
-            self.client.log_batch(self.id, metrics=metrics[start : start + 1000])
-        if parent_prefix is not None and metrics:
-            of_parent = [Metric(f"{parent_prefix}{m.key}", m.value, now, 0) for m in metrics]
-            self.client.log_batch(self.parent, metrics=of_parent)
+            self.client.log_batch(run_id or self.id, metrics=metrics[start : start + 1000])
 
     def log_input(self, path: str, digest: str) -> None:
         """Record that the run read ``path`` with this content."""
@@ -245,8 +244,10 @@ class Run:
             newest = max(versions, key=lambda v: int(v.version))
             self.client.set_registered_model_alias(name, "champion", newest.version)
 
-    def describe_pipeline(self, table: Mapping[str, Sequence[str]]) -> None:
-        """Say on the parent run which stages ran for it and which were reused from an earlier one."""
+    def describe_pipeline(self, table: Mapping[str, Sequence[str]], metrics: Mapping[str, float]) -> None:
+        """Say on the parent run which stages ran for it, which were reused from an earlier one, and how good
+        what came of it is."""
+        self.log_metrics(metrics, run_id=self.parent)
         self.client.log_table(
             self.parent, {key: list(column) for key, column in table.items()}, "stages.json"
         )
