@@ -57,6 +57,8 @@ class Tracker:
         state.mkdir(exist_ok=True)
         # The first contact makes or migrates the tables, and says so at length.
         with FileLock(state / "tracking.lock"), _quiet():
+            if self.uri.startswith("sqlite:///"):
+                _make_store(Path(self.uri.removeprefix("sqlite:///")))
             client = mlflow.MlflowClient(self.uri)
             found = client.get_experiment_by_name(experiment)
             if found is not None:
@@ -275,6 +277,18 @@ class Run:
             self.set_tags({"textmill.error": error, "mlflow.note.content": f"```\n{error}\n```"})
         self.client.set_terminated(self.id, status)
         self.client.set_terminated(self.parent, status)
+
+
+def _make_store(path: Path) -> None:
+    """A new store in ``path``, moved into place whole: MLflow cannot go on with tables half made."""
+    import mlflow
+
+    if path.exists():
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    mlflow.MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)
+    partial.replace(path)
 
 
 def _require_answer(uri: str) -> None:

@@ -187,6 +187,30 @@ def test_a_run_whose_process_died_is_not_left_running(project, store):
     assert tracker.client.get_run(dead.parent).info.status == "KILLED"
 
 
+def test_a_store_whose_making_was_cut_off_is_made_anew(project, monkeypatch):
+    import mlflow
+
+    from textmill.params import load
+    from textmill.tracking import Tracker
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///new.db")
+    tracking, partial = load("params.yaml").tracking, project / ".new.db.partial"
+
+    def cut_off(*_):
+        partial.write_bytes(b"half a table")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow, "MlflowClient", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            Tracker(tracking, project)
+    assert partial.exists()
+    assert not (project / "new.db").exists()
+    assert Tracker(tracking, project).experiment_id
+    assert (project / "new.db").exists()
+    assert not partial.exists()
+
+
 def _packed(folder, encode):
     """Packed ids of a text of four characters, in two splits."""
     from textmill.records import write_json
