@@ -82,6 +82,7 @@ class Module(pl.LightningModule):
         sparing = "labelled_only" in inspect.signature(model.forward).parameters
         self.options = {"labelled_only": True} if sparing and not plan.training.compile else {}
         self.interval = Interval()
+        self.depths = {model.get_parameter(name): depth for name, depth in optimizers.depths(model).items()}
         self.shape: tuple[int, ...] = ()  # (sequences, tokens) of the last batch
         self.norm: Tensor | None = None
         self.average: list[Tensor] | None = None
@@ -138,16 +139,32 @@ class Module(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _factor(self, step: int) -> float:
+        return schedules.factor(self.training_spec.schedule, self._spent(step))
+
+    def _spent(self, step: int) -> float:
+        """The share of the budget that is used in the middle of the step after ``step``."""
+        if self.plan.total is not None:
+            return (step + 0.5) / self.plan.total
         minutes = self.training_spec.budget.minutes
-        if self.plan.total is None:
-            assert minutes is not None
-            return schedules.factor(self.training_spec.schedule, max(self.elapsed / (60 * minutes), 1e-3))
-        return schedules.factor(self.training_spec.schedule, (step + 0.5) / self.plan.total)
+        assert minutes is not None
+        return max(self.elapsed / (60 * minutes), 1e-3)
 
     @property
     def elapsed(self) -> float:
         """Seconds of training so far, without those before an interruption's last checkpoint."""
         return float(self.totals[1]) + (time.monotonic() - self.started if hasattr(self, "started") else 0.0)
+
+    def on_before_optimizer_step(self, *_: Any) -> None:
+        over = self.training_spec.gradual_unfreezing
+        if over is None:
+            return
+        top = max(self.depths.values())
+        lowest = optimizers.lowest_thawed(top, over, self._spent(self.trainer.global_step))
+        # No optimiser moves, decays or keeps a state for what has no gradient. To take parameters out of the
+        # graph would save time, and DDP would never average their gradients once they are back.
+        for parameter, depth in self.depths.items():
+            if depth < lowest:
+                parameter.grad = None
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         limit = self.training_spec.clip

@@ -46,6 +46,15 @@ def freeze(model: nn.Module, layers: int) -> None:
             model.get_parameter(name).requires_grad_(False)
 
 
+def lowest_thawed(top: int, over: float, progress: float) -> int:
+    """The lowest depth that trains at ``progress`` of the budget under gradual unfreezing.
+
+    ``top``, the head's depth, trains from the start; one depth more joins at a time, at even distances, and
+    the embeddings, depth 0, at ``over`` of the budget (Howard and Ruder 2018, section 3.3: an epoch a layer).
+    """
+    return max(top - int(top * progress / over), 0)
+
+
 def groups(model: nn.Module, training: params.Training) -> list[dict[str, Any]]:
     """Parameter groups: by optimiser, weight decay and depth.
 

@@ -20,9 +20,11 @@ from textmill.params import Budget, EarlyStopping, Lora, Schedule, load
 from textmill.training.data import Batches
 from textmill.training.fit import fit, total_steps
 from textmill.training.module import smoothed_loss
+from textmill.training.optimizers import depths
 
 ROOT = Path(__file__).parents[3]
 PARAMS = load(ROOT / "params.yaml")
+MUON = PARAMS.training.optimizer.model_copy(update={"name": "muon"})
 
 
 class Counting(Batches):
@@ -164,7 +166,15 @@ class StopAt(Counting):
         return super().batch(epoch, index)
 
 
-@pytest.mark.parametrize("update", [{}, {"ema": 0.9}, {"accumulate": 2, "checkpoint_every": 3}])
+@pytest.mark.parametrize(
+    "update",
+    [
+        {},
+        {"ema": 0.9},
+        {"accumulate": 2, "checkpoint_every": 3},
+        {"gradual_unfreezing": 0.75, "optimizer": MUON, "layer_decay": 0.8},
+    ],
+)
 def test_goes_on_to_the_same_bits(tmp_path, update):
     whole, expected = train(tmp_path / "whole", **update)
     with pytest.raises(RuntimeError, match="power cut"):
@@ -238,6 +248,26 @@ def test_frozen_layers_stay(tmp_path):
     assert moved
     assert not any("wte" in n or "wpe" in n or ".h.0." in n for n in moved)
     assert any(".h.1." in n for n in moved)
+
+
+@pytest.mark.parametrize("optimizer", [PARAMS.training.optimizer, MUON], ids=["adamw", "muon"])
+def test_layers_thaw_from_the_head_down(tmp_path, optimizer):
+    model = network()
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    depth = depths(model)
+    moved = []
+
+    def score(_):
+        changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+        moved.append({depth[name] for name in changed})
+        assert changed == {name for name in before if depth[name] in moved[-1]}
+        return {}
+
+    train(
+        tmp_path, model=model, score=score, validations=4, gradual_unfreezing=0.75, optimizer=optimizer,
+        layer_decay=0.8, ema=0.5,
+    )  # fmt: skip
+    assert moved == [{3}, {2, 3}, {1, 2, 3}, {0, 1, 2, 3}]  # after steps 3, 6, 9 and 12 of 12
 
 
 def test_smoothing_and_z_loss_move_the_training_loss_only(tmp_path):
