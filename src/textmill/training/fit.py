@@ -59,11 +59,7 @@ def fit(
         torch.set_num_threads(trainer.threads)
     if training.early_stopping and best is None:
         best = "validation_loss"
-    model.train()
-    optimizers.freeze(model, training.frozen_layers)
-    adapted: Any = _with_lora(model, training.lora) if training.lora else None
-    if training.checkpoint_activations:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+    adapted = make_ready(model, training)
     plan = Plan(
         training=training,
         train=Stream(train, endless=True),
@@ -116,6 +112,16 @@ def fit(
     for name in (CHECKPOINT, BEST, RESULT):
         (folder / name).unlink(missing_ok=True)
     return result
+
+
+def make_ready(model: PreTrainedModel, training: params.Training) -> Any:
+    """Bring ``model`` into the state that ``training`` wants it in; returns peft's model if there is one."""
+    model.train()
+    optimizers.freeze(model, training.frozen_layers)
+    adapted = _with_lora(model, training.lora) if training.lora else None
+    if training.checkpoint_activations:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return adapted
 
 
 def make_trainer(trainer: params.Trainer, plan: Plan, logger: Logger | None) -> pl.Trainer:
