@@ -203,7 +203,8 @@ class Module(pl.LightningModule):
             self._save()
 
     def on_fit_start(self) -> None:
-        self.started = self.interval.since = time.monotonic()
+        self.started = time.monotonic()
+        self.interval.since += self.started  # from 0, or from as long before as a checkpoint says
         self._step = self.trainer.global_step
         for stream in (self.plan.train, self.plan.validation):
             stream.rank, stream.world = self.trainer.global_rank, self.trainer.world_size
@@ -395,6 +396,7 @@ class Module(pl.LightningModule):
             "best": [self.best_value, self.best_step, self.stale],
             "history": self.history,
             "interval": [self.interval.losses, self.interval.weights, self.interval.tokens],
+            "interval_seconds": time.monotonic() - self.interval.since,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -406,7 +408,7 @@ class Module(pl.LightningModule):
                 kept.to(p.device) for kept, p in zip(state["average"], self._trained(), strict=True)
             ]
         losses, weights, tokens = state["interval"]
-        self.interval = Interval(losses, weights, tokens)
+        self.interval = Interval(losses, weights, tokens, since=-state["interval_seconds"])
         self.checkpointed = checkpoint["global_step"]
         self._random = (state["random"], state["random_cuda"])
 

@@ -21,6 +21,7 @@ from textmill.training.data import Batches
 from textmill.training.fit import fit, total_steps
 from textmill.training.module import smoothed_loss
 from textmill.training.optimizers import depths
+from textmill.training.progress import Progress
 
 ROOT = Path(__file__).parents[3]
 PARAMS = load(ROOT / "params.yaml")
@@ -189,6 +190,32 @@ def test_goes_on_to_the_same_bits(tmp_path, update):
         k: v for k, v in expected.items() if k not in timing
     }
     assert not list((tmp_path / "cut").iterdir())
+
+
+def test_the_rate_after_a_resume_counts_the_time_before_it(tmp_path):
+    class Slow(Counting):
+        def batch(self, epoch, index):
+            time.sleep(0.05)
+            return super().batch(epoch, index)
+
+    class Cut(Slow, StopAt):
+        pass
+
+    settings = {"log_every": 8, "checkpoint_every": 7}
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tmp_path, batches=Cut(), budget=Budget(steps=16), **settings)
+    log = Recorder()
+    train(tmp_path, batches=Slow(), budget=Budget(steps=16), logger=log, **settings)
+    step, rate = next((step, row["tokens_per_second"]) for step, row in log.rows if "loss" in row)
+    assert step == 8
+    assert rate < 32 / 0.05
+
+
+def test_the_time_left_after_a_resume_is_that_of_the_steps_left(capsys):
+    progress = Progress()
+    progress.start(100, None, 80)
+    progress.show(90, 180.0, 1.0, 1.0)
+    assert capsys.readouterr().err.endswith("0:20 left\n")
 
 
 def test_a_checkpoint_of_other_parameters_is_ignored(tmp_path):
