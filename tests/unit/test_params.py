@@ -69,6 +69,11 @@ SLIPS = [
     ("budget: {epochs: 4}", "auxiliary: [headlines]", ["'headlines' is not another task on the encoder"]),
     ("budget: {epochs: 4}", "auxiliary: [sentiment]", ["'sentiment' is not another task on the encoder"]),
     (
+        "  strategy: auto",
+        "  strategy: fsdp",
+        ["trainer.strategy", "cuts them into shards; take ddp", '"fsdp"'],
+    ),
+    (
         "  lora: null\n  gradual_unfreezing: null",
         "  lora: {rank: 2, alpha: 4.0}\n  gradual_unfreezing: 0.5",
         ["training", "every layer in the end, and lora trains some never"],

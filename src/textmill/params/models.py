@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from textmill.params.block import Block, Count, Positive, Share
 
@@ -187,6 +187,16 @@ class Trainer(Block):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"]  # auto: bf16-mixed if fast
     threads: Count | None
     deterministic: bool  # the same bits again; on a GPU some operations become slower
+
+    @field_validator("strategy")
+    @classmethod
+    def _whole(cls, strategy: str) -> str:
+        if strategy.startswith(("fsdp", "deepspeed")):
+            raise ValueError(
+                "the best weights, their average and the saved model are read whole in one process, and this "
+                "strategy cuts them into shards; take ddp, with checkpoint_activations or lora to save memory"
+            )
+        return strategy
 
 
 class Model(Block):
