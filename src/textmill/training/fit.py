@@ -185,7 +185,10 @@ def fingerprint(
     for name, parameter in model.named_parameters():
         start.update(f"{name}{tuple(parameter.shape)}".encode())
         start.update(parameter.detach().flatten()[:64].float().cpu().numpy().tobytes())
-    parts = [training.model_dump(), trainer.model_dump(), seed, train.fingerprint(), start.hexdigest()]
+    parts = [
+        training.model_dump(), trainer.model_dump(), processes(trainer), seed, train.fingerprint(),
+        start.hexdigest(),
+    ]  # fmt: skip
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from textmill import models
@@ -119,6 +120,18 @@ def test_minutes_end_a_training(tmp_path):
     _, metrics = train(tmp_path, budget=Budget(minutes=0.01), validations=1)
     assert metrics["steps"] % 4 == 0  # looked at the clock at a logging interval
     assert metrics["training_seconds"] >= 0.6
+
+
+def test_processes_go_by_the_clock_of_the_first(tmp_path, monkeypatch):
+    def broadcast(self, value, src=0):
+        return 0.15 if isinstance(value, float) else value  # a quarter of the budget, whatever the time here
+
+    monkeypatch.setattr(SingleDeviceStrategy, "broadcast", broadcast)
+    log = Recorder()
+    schedule = Schedule(name="linear", warmup=0.5)
+    train(tmp_path, budget=Budget(minutes=0.01), validations=1, logger=log, schedule=schedule)
+    rates = [row["learning_rate"] for _, row in log.rows if "loss" in row]
+    assert rates == pytest.approx([1.5e-3] * len(rates))
 
 
 def test_accumulation_counts_optimiser_steps():
@@ -418,6 +431,8 @@ from textmill.params import Budget
 class Halves(test_fit.Counting):
     # batch i of size 4 is the half i % 2 of batch i // 2 of size 8
     def batch(self, epoch, index):
+        if epoch * self.count + index >= {stop}:
+            raise RuntimeError("power cut")
         number = (epoch * self.count + index) * self.size
         rows = [np.random.default_rng(number + i).integers(0, 16, 1) + np.arange(8) for i in range(self.size)]
         ids = torch.from_numpy(np.stack(rows) % 16)
@@ -425,28 +440,44 @@ class Halves(test_fit.Counting):
 
 if __name__ == "__main__":
     _, metrics = test_fit.train(
-        Path({folder!r}), model=test_fit.network(dropout=0.0),
-        batches=Halves(size={size}, count=48 // {size}), budget=Budget(steps=6), log_every=1,
+        Path({folder!r}), model=test_fit.network(dropout={dropout}),
+        batches=Halves(size={size}, count=48 // {size}),
+        budget=Budget(steps=6), log_every={log_every}, checkpoint_every=3,
         trainer=dict(devices={devices}, strategy={strategy!r}, precision="32-true"),
     )
     print("RESULT" + json.dumps(metrics))
 """
 
 
-def _run_script(folder, *, devices, size):
-    folder.mkdir()
+@pytest.mark.slow
+def test_each_of_two_processes_goes_on_with_its_own_state(tmp_path):
+    # The checkpoint of step 3 lies within a logging interval, and each process draws its own dropout.
+    settings = {"devices": 2, "size": 4, "dropout": 0.3, "log_every": 4}
+    whole = _run_script(tmp_path / "whole", **settings)
+    assert _run_script(tmp_path / "cut", **settings, stop=10) is None
+    assert (tmp_path / "cut" / "state" / "resume.ckpt").exists()
+    resumed = _run_script(tmp_path / "cut", **settings)
+    for key in ("train_loss", "validation_loss"):
+        assert resumed[key] == whole[key], key
+
+
+def _run_script(folder, *, devices, size, dropout=0.0, log_every=1, stop=1000):
+    """What the training returned; None where the power was cut at batch ``stop``."""
+    folder.mkdir(exist_ok=True)
     script = folder / "run.py"
     strategy = "ddp" if devices > 1 else "auto"
     script.write_text(
         SCRIPT.format(
             src=str(ROOT / "src"), here=str(Path(__file__).parent), folder=str(folder / "state"),
-            size=size, devices=devices, strategy=strategy,
+            size=size, devices=devices, strategy=strategy, dropout=dropout, log_every=log_every, stop=stop,
         )
     )  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, env=environment, timeout=300
     )
+    if "power cut" in done.stderr:
+        return None
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(lines) == 1, done.stdout + done.stderr[-3000:]
