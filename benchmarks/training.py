@@ -98,9 +98,8 @@ def batches(folder: Path, kind: str, length: int, size: int) -> tuple[PackedBatc
     if kind == "encoder":
         goal = {"name": "masked", "separate_documents": False, "probability": 0.15, "whole_word": False}
     aim = objective(params.Objective.model_validate(goal), tokenizer.load(folder / "tokenizer"), length)
-    training = BASE.training.model_copy(update={"batch_size": size})
-    train = PackedBatches(folder / "tokens", "train", aim, training, 1)
-    return train, PackedBatches(folder / "tokens", "validation", aim, training, 1, shuffle=False)
+    train = PackedBatches(folder / "tokens", "train", aim, size, 1)
+    return train, PackedBatches(folder / "tokens", "validation", aim, size, 1, shuffle=False)
 
 
 def pretraining(name: str, folder: Path, run: Run, rounds: int) -> tuple[dict[str, Any], float]:

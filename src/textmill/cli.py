@@ -93,6 +93,16 @@ def _parser() -> argparse.ArgumentParser:
         "--sizes", type=int, nargs="+", help="numbers of examples; by default halves of halves"
     )
 
+    about = "a learning rate or a batch size to begin with, for a task or a model"
+    parts = commands.add_parser("find", help=about, description=about).add_subparsers(required=True)
+    for what, run, told in (
+        ("learning-rate", _find_learning_rate, "where the loss falls as the learning rate rises"),
+        ("batch-size", _find_batch_size, "tokens a second and memory by the size of a batch"),
+    ):
+        find = parts.add_parser(what, help=told, description=told)
+        find.set_defaults(run=run)
+        find.add_argument("name", help="a task's or model's name in params.yaml")
+
     predict = command("predict", _predict, "predictions of a task's model as JSON lines")
     predict.add_argument("task", help="a task's name, or a model's folder")
     predict.add_argument(
@@ -223,6 +233,20 @@ def _curve(arguments: argparse.Namespace) -> str:
     from textmill.params import load
 
     return draw_curve(load(), Path.cwd(), arguments.task, arguments.sizes)
+
+
+def _find_learning_rate(arguments: argparse.Namespace) -> str:
+    from textmill.params import load
+    from textmill.training.finders import find_learning_rate
+
+    return find_learning_rate(load(), Path.cwd(), arguments.name)
+
+
+def _find_batch_size(arguments: argparse.Namespace) -> str:
+    from textmill.params import load
+    from textmill.training.finders import find_batch_size
+
+    return find_batch_size(load(), Path.cwd(), arguments.name)
 
 
 def _predict(arguments: argparse.Namespace) -> str:

@@ -68,6 +68,26 @@ SLIPS = [
     ("budget: {epochs: 2}", "class_weights: balanced", ["tasks.entities", "give one label to a text"]),
     ("budget: {epochs: 4}", "auxiliary: [headlines]", ["'headlines' is not another task on the encoder"]),
     ("budget: {epochs: 4}", "auxiliary: [sentiment]", ["'sentiment' is not another task on the encoder"]),
+    (
+        "  strategy: auto",
+        "  strategy: fsdp",
+        ["trainer.strategy", "cuts them into shards; take ddp", '"fsdp"'],
+    ),
+    (
+        "  lora: null\n  gradual_unfreezing: null",
+        "  lora: {rank: 2, alpha: 4.0}\n  gradual_unfreezing: 0.5",
+        ["training", "every layer in the end, and lora trains some never"],
+    ),
+    (
+        "  frozen_layers: 0\n  lora: null\n  gradual_unfreezing: null",
+        "  frozen_layers: 1\n  lora: null\n  gradual_unfreezing: 0.5",
+        ["training", "every layer in the end, and frozen_layers trains some never"],
+    ),
+    (
+        "  gradual_unfreezing: null",
+        "  gradual_unfreezing: 0.0",
+        ["training.gradual_unfreezing", "greater than 0"],
+    ),
     ("  min_new_tokens: 0", "  min_new_tokens: 65", ["generation", "65 is more than max_new_tokens 64"]),
 ]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textmill.models.fused import FusedLinear
 from textmill.models.masks import Mask, triangle
 from textmill.models.normalization import RMSNorm
 from textmill.models.positions import rotate
@@ -81,8 +82,10 @@ class SelfAttention(nn.Module):
         self.head_width = config.head_width
         self.dropout = config.attention_dropout
         self.attend = config.attention
-        rows = (self.heads + 2 * self.key_value_heads) * self.head_width
-        self.query_key_value = nn.Linear(config.hidden_size, rows, bias=config.bias)
+        rows = self.key_value_heads * self.head_width
+        self.query_key_value = FusedLinear(
+            config.hidden_size, (self.heads * self.head_width, rows, rows), bias=config.bias
+        )
         self.output = ResidualOutput(config.hidden_size, config.hidden_size, bias=config.bias)
         # Normalised queries and keys bound the scores (Dehghani et al. 2023, "Scaling ViT to 22B", 3.1).
         self.query_norm = RMSNorm(self.head_width, config.norm_eps) if config.qk_norm else None
@@ -131,9 +134,8 @@ class CrossAttention(nn.Module):
         self.dropout = config.attention_dropout
         self.attend = config.attention
         self.query = nn.Linear(config.hidden_size, config.hidden_size, bias=config.bias)
-        self.key_value = nn.Linear(
-            config.hidden_size, 2 * self.key_value_heads * self.head_width, bias=config.bias
-        )
+        rows = self.key_value_heads * self.head_width
+        self.key_value = FusedLinear(config.hidden_size, (rows, rows), bias=config.bias)
         self.output = ResidualOutput(config.hidden_size, config.hidden_size, bias=config.bias)
 
     def forward(

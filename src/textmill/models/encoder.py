@@ -1,4 +1,7 @@
-"""The encoder and its models: masked language modelling and the tasks that read."""
+"""The encoder and its models: masked language modelling and the tasks that read.
+
+Each head names its inputs in full: transformers' Trainer reads from ``forward`` which columns a model takes.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textmill.models.fused import FusedLinear
 from textmill.models.residual import ResidualOutput
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.activation = ACTIVATIONS[config.activation]
         # A gated activation reads two matrices, which stand in one.
-        inner = config.intermediate_size * (2 if config.activation == "swiglu" else 1)
-        self.input = nn.Linear(config.hidden_size, inner, bias=config.bias)
+        maps = 2 if config.activation == "swiglu" else 1
+        self.input = FusedLinear(config.hidden_size, (config.intermediate_size,) * maps, bias=config.bias)
         self.output = ResidualOutput(config.intermediate_size, config.hidden_size, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from textmill.params.block import Block, Count, Positive, Share
 
@@ -157,12 +157,24 @@ class Training(Block):
     layer_decay: Share  # learning rate of a layer as a share of that of the layer above
     frozen_layers: Annotated[int, Field(ge=0)]  # from the embeddings upwards; 1 freezes these alone
     lora: Lora | None
+    # Share of the budget over which the layers join the training, from the head down to the embeddings.
+    gradual_unfreezing: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     divergence: Positive  # stop where an interval's loss is so many times the first interval's
     checkpoint_activations: bool
     compile: bool
     validations: Count  # how often the dev or validation split is scored
     checkpoint_every: Count  # steps between resume checkpoints
     log_every: Count  # steps
+
+    @model_validator(mode="after")
+    def _thawing(self) -> Training:
+        if self.gradual_unfreezing is not None and (self.frozen_layers or self.lora):
+            other = "lora" if self.lora else "frozen_layers"
+            raise ValueError(
+                f"gradual_unfreezing trains every layer in the end, and {other} trains some never; "
+                "give one of them"
+            )
+        return self
 
 
 class Trainer(Block):
@@ -175,6 +187,16 @@ class Trainer(Block):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"]  # auto: bf16-mixed if fast
     threads: Count | None
     deterministic: bool  # the same bits again; on a GPU some operations become slower
+
+    @field_validator("strategy")
+    @classmethod
+    def _whole(cls, strategy: str) -> str:
+        if strategy.startswith(("fsdp", "deepspeed")):
+            raise ValueError(
+                "the best weights, their average and the saved model are read whole in one process, and this "
+                "strategy cuts them into shards; take ddp, with checkpoint_activations or lora to save memory"
+            )
+        return strategy
 
 
 class Model(Block):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textmill import params
 from textmill.errors import UserError
 from textmill.objectives import Draws, Objective
 from textmill.tokenizer import read_packed
@@ -64,7 +63,7 @@ class PackedBatches(Batches):
         tokens: Path,
         split: str,
         objective: Objective,
-        training: params.Training,
+        batch_size: int,
         seed: int,
         *,
         shuffle: bool = True,
@@ -81,7 +80,7 @@ class PackedBatches(Batches):
                 f"{tokens / split}.bin: {len(self.packed)} tokens, less than one window of "
                 f"{objective.length}; add text, or make training.max_length smaller"
             )
-        self.batch_size = min(training.batch_size, self.windows)
+        self.batch_size = min(batch_size, self.windows)
         self.tokens_per_batch = float(self.batch_size * self.step)
         self._order: tuple[int, int, np.ndarray] | None = None
 

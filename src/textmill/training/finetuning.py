@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from textmill.records import Example, read_examples
 from textmill.tasks import FAMILIES
 from textmill.tasks.base import Family, prepare_tokenizer
 from textmill.training.calibration import calibrate
-from textmill.training.data import BucketedBatches
+from textmill.training.data import Batches, BucketedBatches
 from textmill.training.fit import fit, processes
 from textmill.training.multitask import MixedBatches, MultiTask
 
@@ -91,6 +92,72 @@ def _train(
     folder: Path,
 ) -> dict[str, float]:
     """One model, from one seed: its new head, the order of the examples, and dropout are drawn from it."""
+    task = params.tasks[name]
+    begun = prepare(params, name, seed, data, model)
+    family, network, dev = begun.family, begun.network, begun.dev
+
+    def score(_: PreTrainedModel) -> dict[str, float]:
+        return family.score(dev, family.predict(network, dev, predict_batch_size(task)))
+
+    # Text generation is slow to score and its loss is a fair guide, so these keep their last weights.
+    choose = not family.generates
+    metrics = fit(
+        begun.together,
+        train=begun.batches(task.finetune.batch_size, seed),
+        validation=BucketedBatches(features(family, dev), family.collate, 2 * task.finetune.batch_size, None),
+        training=task.finetune,
+        trainer=params.trainer,
+        seed=seed,
+        logger=logger,
+        folder=folder,
+        score=score if choose else None,
+        best=task.gate.metric if choose else None,
+        class_weights=family.class_weights(begun.train),
+    )
+    fitted = calibrate(family, network, dev, predict_batch_size(task))
+    family.threshold = fitted.get("threshold")
+    network.save_pretrained(output)
+    family.tokenizer.save_pretrained(output)
+    write_card(output, name, task, dev[0], fitted)
+    return {
+        **metrics,
+        **fitted,
+        "train_windows": len(begun.features[0]),
+        "train_beyond_window": beyond_window(family, begun.train),
+        **{f"dev_{k}": v for k, v in score(network).items()},
+    }
+
+
+@dataclass
+class Beginning:
+    """What the fine-tuning of one task begins with."""
+
+    families: list[Family]  # of the task, then of its auxiliary tasks
+    networks: list[PreTrainedModel]  # a head each; the first is kept
+    together: Any  # what is trained: the network, or all of them over one encoder
+    train: Sequence[Example]
+    dev: Sequence[Example]
+    features: list[list[dict[str, Any]]]  # of the train splits
+
+    @property
+    def family(self) -> Family:
+        return self.families[0]
+
+    @property
+    def network(self) -> PreTrainedModel:
+        return self.networks[0]
+
+    def batches(self, size: int, seed: int) -> Batches:
+        """The training batches of ``size`` examples, of all tasks."""
+        parts = [
+            BucketedBatches(rows, family.collate, size, seed)
+            for rows, family in zip(self.features, self.families, strict=True)
+        ]
+        return MixedBatches(parts, seed) if len(parts) > 1 else parts[0]
+
+
+def prepare(params: Params, name: str, seed: int, data: Path, model: Path) -> Beginning:
+    """Read the task's examples and the model in ``model``, whose new heads are drawn from ``seed``."""
     import torch
     import transformers
 
@@ -110,54 +177,25 @@ def _train(
     ]
     for each, made in zip(families, networks, strict=True):
         each.check(made)
-    family, network = families[0], networks[0]
     if added:
-        network.resize_token_embeddings(len(tokenizer))
-
-    size = task.finetune.batch_size
-
-    def batches(of: Family, examples: Sequence[Example], size: int, seed: int | None) -> BucketedBatches:
-        features = [feature for example in examples if of.learns(example) for feature in of.encode(example)]
-        return BucketedBatches(features, of.collate, size, seed=seed)
-
-    train, dev = read_examples(data, "train"), read_examples(data, "dev")
-    own = batches(family, train, size, seed)
-    others = [
-        batches(each, read_examples(data.parent / other, "train"), size, seed)
-        for other, each in zip(task.finetune.auxiliary, families[1:], strict=True)
-    ]
-
-    def score(_: PreTrainedModel) -> dict[str, float]:
-        return family.score(dev, family.predict(network, dev, predict_batch_size(task)))
-
-    # Text generation is slow to score and its loss is a fair guide, so these keep their last weights.
-    choose = not family.generates
-    together: Any = MultiTask(networks) if others else network
-    metrics = fit(
-        together,
-        train=MixedBatches([own, *others], seed) if others else own,
-        validation=batches(family, dev, 2 * size, None),
-        training=task.finetune,
-        trainer=params.trainer,
-        seed=seed,
-        logger=logger,
-        folder=folder,
-        score=score if choose else None,
-        best=task.gate.metric if choose else None,
-        class_weights=family.class_weights(train),
+        networks[0].resize_token_embeddings(len(tokenizer))
+    train = read_examples(data, "train")
+    others = [read_examples(data.parent / other, "train") for other in task.finetune.auxiliary]
+    return Beginning(
+        families=families,
+        networks=networks,
+        together=MultiTask(networks) if others else networks[0],
+        train=train,
+        dev=read_examples(data, "dev"),
+        features=[
+            features(each, examples) for each, examples in zip(families, [train, *others], strict=True)
+        ],
     )
-    fitted = calibrate(family, network, dev, predict_batch_size(task))
-    family.threshold = fitted.get("threshold")
-    network.save_pretrained(output)
-    tokenizer.save_pretrained(output)
-    write_card(output, name, task, dev[0], fitted)
-    return {
-        **metrics,
-        **fitted,
-        "train_windows": len(own.features),
-        "train_beyond_window": beyond_window(family, train),
-        **{f"dev_{k}": v for k, v in score(network).items()},
-    }
+
+
+def features(family: Family, examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """What the examples are to the model, without those that are not learnt."""
+    return [feature for example in examples if family.learns(example) for feature in family.encode(example)]
 
 
 def beyond_window(family: Family, examples: Sequence[Example], sample: int = 2000) -> float:

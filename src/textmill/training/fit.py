@@ -59,11 +59,7 @@ def fit(
         torch.set_num_threads(trainer.threads)
     if training.early_stopping and best is None:
         best = "validation_loss"
-    model.train()
-    optimizers.freeze(model, training.frozen_layers)
-    adapted: Any = _with_lora(model, training.lora) if training.lora else None
-    if training.checkpoint_activations:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+    adapted = make_ready(model, training)
     plan = Plan(
         training=training,
         train=Stream(train, endless=True),
@@ -116,6 +112,16 @@ def fit(
     for name in (CHECKPOINT, BEST, RESULT):
         (folder / name).unlink(missing_ok=True)
     return result
+
+
+def make_ready(model: PreTrainedModel, training: params.Training) -> Any:
+    """Bring ``model`` into the state that ``training`` wants it in; returns peft's model if there is one."""
+    model.train()
+    optimizers.freeze(model, training.frozen_layers)
+    adapted = _with_lora(model, training.lora) if training.lora else None
+    if training.checkpoint_activations:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return adapted
 
 
 def make_trainer(trainer: params.Trainer, plan: Plan, logger: Logger | None) -> pl.Trainer:
@@ -179,7 +185,10 @@ def fingerprint(
     for name, parameter in model.named_parameters():
         start.update(f"{name}{tuple(parameter.shape)}".encode())
         start.update(parameter.detach().flatten()[:64].float().cpu().numpy().tobytes())
-    parts = [training.model_dump(), trainer.model_dump(), seed, train.fingerprint(), start.hexdigest()]
+    parts = [
+        training.model_dump(), trainer.model_dump(), processes(trainer), seed, train.fingerprint(),
+        start.hexdigest(),
+    ]  # fmt: skip
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

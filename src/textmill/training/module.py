@@ -82,6 +82,7 @@ class Module(pl.LightningModule):
         sparing = "labelled_only" in inspect.signature(model.forward).parameters
         self.options = {"labelled_only": True} if sparing and not plan.training.compile else {}
         self.interval = Interval()
+        self.depths = {model.get_parameter(name): depth for name, depth in optimizers.depths(model).items()}
         self.shape: tuple[int, ...] = ()  # (sequences, tokens) of the last batch
         self.norm: Tensor | None = None
         self.average: list[Tensor] | None = None
@@ -105,7 +106,7 @@ class Module(pl.LightningModule):
         output = network(**batch, **self.options)
         labels = batch.get("labels")
         if labels is None:
-            return output.loss, torch.tensor(len(next(iter(batch.values()))))
+            return output.loss, torch.tensor(len(next(iter(batch.values()))), device=output.loss.device)
         if self.shifts:
             labels = labels[:, 1:]
         count = (labels != IGNORED).sum()
@@ -138,27 +139,40 @@ class Module(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _factor(self, step: int) -> float:
+        return schedules.factor(self.training_spec.schedule, self._spent(step))
+
+    def _spent(self, step: int) -> float:
+        """The share of the budget that is used in the middle of the step after ``step``."""
+        if self.plan.total is not None:
+            return (step + 0.5) / self.plan.total
         minutes = self.training_spec.budget.minutes
-        if self.plan.total is None:
-            assert minutes is not None
-            return schedules.factor(self.training_spec.schedule, max(self.elapsed / (60 * minutes), 1e-3))
-        return schedules.factor(self.training_spec.schedule, (step + 0.5) / self.plan.total)
+        assert minutes is not None
+        # Processes go by the clock of the first: by their own, their copies of the weights would part.
+        return max(float(self.trainer.strategy.broadcast(self.elapsed)) / (60 * minutes), 1e-3)
 
     @property
     def elapsed(self) -> float:
         """Seconds of training so far, without those before an interruption's last checkpoint."""
         return float(self.totals[1]) + (time.monotonic() - self.started if hasattr(self, "started") else 0.0)
 
+    def on_before_optimizer_step(self, *_: Any) -> None:
+        over = self.training_spec.gradual_unfreezing
+        if over is None:
+            return
+        top = max(self.depths.values())
+        lowest = optimizers.lowest_thawed(top, over, self._spent(self.trainer.global_step))
+        # No optimiser moves, decays or keeps a state for what has no gradient. To take parameters out of the
+        # graph would save time, and DDP would never average their gradients once they are back.
+        for parameter, depth in self.depths.items():
+            if depth < lowest:
+                parameter.grad = None
+
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         limit = self.training_spec.clip
         logs = (self.trainer.global_step + 1) % self.training_spec.log_every == 0
         if not limit and not logs:
             return
-        sharded = getattr(self.trainer.strategy.model, "clip_grad_norm_", None)
-        if sharded is not None:
-            self.norm = sharded(limit or math.inf)
-        else:
-            self.norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit or math.inf)
+        self.norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit or math.inf)
         # On a CPU the number is at hand; on a GPU reading it would stop the queue of work.
         if self.device.type == "cpu":
             self._guard(self.trainer.global_step + 1, self.interval.losses[-1], self.norm)
@@ -186,12 +200,17 @@ class Module(pl.LightningModule):
             self._save()
 
     def on_fit_start(self) -> None:
-        self.started = self.interval.since = time.monotonic()
+        self.started = time.monotonic()
+        self.interval.since += self.started  # from 0, or from as long before as a checkpoint says
         self._step = self.trainer.global_step
         for stream in (self.plan.train, self.plan.validation):
             stream.rank, stream.world = self.trainer.global_rank, self.trainer.world_size
-        if self.training_spec.ema is not None and self.average is None:
-            self.average = [parameter.detach().clone() for parameter in self._trained()]
+        # A checkpoint is read before the model comes to its device.
+        self.interval.losses = [loss.to(self.device) for loss in self.interval.losses]
+        self.interval.weights = [weight.to(self.device) for weight in self.interval.weights]
+        if self.training_spec.ema is not None:
+            kept = self._trained() if self.average is None else self.average
+            self.average = [tensor.detach().to(self.device, copy=True) for tensor in kept]
         if self.trainer.world_size > 1:
             torch.manual_seed(self.plan.seed + self.trainer.global_rank)  # each process its own dropout
         self.progress.start(self.plan.total, self.training_spec.budget.minutes, self._step)
@@ -371,33 +390,47 @@ class Module(pl.LightningModule):
         totals[1] = self.elapsed
         checkpoint["textmill"] = {
             "fingerprint": self.plan.fingerprint,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "totals": totals,
             "average": self.average,
             "best": [self.best_value, self.best_step, self.stale],
             "history": self.history,
-            "interval": [self.interval.losses, self.interval.weights, self.interval.tokens],
+            "processes": self._of_all(
+                {
+                    "random": torch.get_rng_state(),
+                    "random_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda() else None,
+                    "losses": [loss.cpu() for loss in self.interval.losses],
+                    "weights": [weight.cpu() for weight in self.interval.weights],
+                    "tokens": [float(count) for count in self.interval.tokens],
+                    "seconds": time.monotonic() - self.interval.since,
+                }
+            ),
         }
+
+    def _on_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _of_all(self, own: Any) -> list[Any]:
+        """What each process has, by rank; one process writes the checkpoint for all."""
+        every = [own] * self.trainer.world_size
+        if len(every) > 1:
+            torch.distributed.all_gather_object(every, own)
+        return every
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["textmill"]
         self.totals, self.history = state["totals"], state["history"]
         self.best_value, self.best_step, self.stale = state["best"]
         if state["average"] is not None:
-            self.average = [
-                kept.to(p.device) for kept, p in zip(state["average"], self._trained(), strict=True)
-            ]
-        losses, weights, tokens = state["interval"]
-        self.interval = Interval(losses, weights, tokens)
+            self.average = state["average"]
         self.checkpointed = checkpoint["global_step"]
-        self._random = (state["random"], state["random_cuda"])
+        own = self._own = state["processes"][self.trainer.global_rank]
+        self.interval = Interval(own["losses"], own["weights"], own["tokens"], since=-own["seconds"])
 
     def on_train_start(self) -> None:
-        if hasattr(self, "_random"):
-            torch.set_rng_state(self._random[0].cpu())
-            if self._random[1]:
-                torch.cuda.set_rng_state_all([state.cpu() for state in self._random[1]])
+        if hasattr(self, "_own"):
+            torch.set_rng_state(self._own["random"].cpu())
+            if self._on_cuda():
+                torch.cuda.set_rng_state(self._own["random_cuda"].cpu(), self.device)
 
     def on_train_end(self) -> None:
         self._swap()  # the average is the result

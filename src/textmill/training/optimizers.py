@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from textmill import params
+from textmill.models.fused import FusedLinear
 from textmill.training.precision import bfloat16
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ def freeze(model: nn.Module, layers: int) -> None:
             model.get_parameter(name).requires_grad_(False)
 
 
+def lowest_thawed(top: int, over: float, progress: float) -> int:
+    """The lowest depth that trains at ``progress`` of the budget under gradual unfreezing.
+
+    ``top``, the head's depth, trains from the start; one depth more joins at a time, at even distances, and
+    the embeddings, depth 0, at ``over`` of the budget (Howard and Ruder 2018, section 3.3: an epoch a layer).
+    """
+    return max(top - int(top * progress / over), 0)
+
+
 def groups(model: nn.Module, training: params.Training) -> list[dict[str, Any]]:
     """Parameter groups: by optimiser, weight decay and depth.
 
@@ -80,7 +90,8 @@ def optimizer(model: nn.Module, training: params.Training, device: str) -> torch
     """The optimiser that ``training`` names over the parameters of ``model`` that train."""
     spec = training.optimizer
     if spec.name == "muon":
-        return Muon(groups(model, training), betas=spec.betas, momentum=spec.muon_momentum)
+        parts = {part.weight: part.parts for part in model.modules() if isinstance(part, FusedLinear)}
+        return Muon(groups(model, training), betas=spec.betas, momentum=spec.muon_momentum, parts=parts)
     # On a CPU the fused step is one pass over memory as well, and as exact.
     return torch.optim.AdamW(groups(model, training), betas=spec.betas, fused=device in ("cpu", "cuda"))
 
@@ -89,13 +100,21 @@ class Muon(torch.optim.AdamW):
     """Muon for groups marked ``muon`` (Jordan et al. 2024), AdamW (Loshchilov and Hutter 2019) elsewhere.
 
     A matrix moves along its momentum, made nearly orthogonal by five Newton-Schulz steps and scaled by
-    sqrt(max(1, rows / columns)); matrices of the same shape go through them as one batch.
+    sqrt(max(1, rows / columns)); matrices of the same shape go through them as one batch. Where several maps
+    stand in one matrix (queries, keys, values), each is made orthogonal by itself, as Jordan et al. advise;
+    ``parts`` has the rows of each.
     """
 
     def __init__(
-        self, groups: Iterable[dict[str, Any]], *, betas: tuple[float, float], momentum: float
+        self,
+        groups: Iterable[dict[str, Any]],
+        *,
+        betas: tuple[float, float],
+        momentum: float,
+        parts: Mapping[Tensor, Sequence[int]],
     ) -> None:
         super().__init__(groups, betas=betas, foreach=True)
+        self.parts = parts
         for group in self.param_groups:
             group["momentum"] = momentum
 
@@ -132,14 +151,16 @@ class Muon(torch.optim.AdamW):
         ahead = torch._foreach_lerp(gradients, buffers, group["momentum"])  # Nesterov
         if group["weight_decay"]:
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        shapes: dict[tuple[int, ...], list[int]] = {}
-        for i, parameter in enumerate(parameters):
-            shapes.setdefault(tuple(parameter.shape), []).append(i)
+        shapes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
+        for parameter, direction in zip(parameters, ahead, strict=True):
+            parts = list(self.parts.get(parameter, parameter.shape[:1]))
+            for part, way in zip(parameter.split(parts), direction.split(parts), strict=True):
+                shapes.setdefault(tuple(part.shape), []).append((part, way))
         for (rows, columns), members in shapes.items():
-            updates = orthogonal(torch.stack([ahead[i] for i in members]))
+            updates = orthogonal(torch.stack([way for _, way in members]))
             scale = -group["lr"] * max(1.0, rows / columns) ** 0.5
-            for i, update in zip(members, updates.unbind(), strict=True):
-                parameters[i].add_(update, alpha=scale)
+            for (part, _), update in zip(members, updates.unbind(), strict=True):
+                part.add_(update, alpha=scale)
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:

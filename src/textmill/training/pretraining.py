@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,19 +44,12 @@ def pretrain(
     import transformers
 
     spec = params.pretrain[name]
-    encoder = tokenizer.load(tokenizer_folder)
-    goal = objective(spec.objective, encoder, spec.training.max_length)
-    train = PackedBatches(tokens, "train", goal, spec.training, params.seed)
-    validation = PackedBatches(tokens, "validation", goal, spec.training, params.seed, shuffle=False)
-    if train.about["vocabulary"] != len(encoder):
-        raise UserError(
-            f"{tokens}: packed with a vocabulary of {train.about['vocabulary']}, and the tokenizer has "
-            f"{len(encoder)}; run the stage tokenize again"
-        )
+    encoder, batches = prepare(params, name, tokenizer_folder, tokens)
+    validation = batches("validation", spec.training.batch_size)
     model = start(spec, encoder, params.seed)
     metrics = fit(
         model,
-        train=train,
+        train=batches("train", spec.training.batch_size),
         validation=validation,
         training=spec.training,
         trainer=params.trainer,
@@ -73,6 +67,29 @@ def pretrain(
         "perplexity": math.exp(min(loss, 700)),
         "bits_per_byte": loss / math.log(2) / validation.bytes_per_token,
     }
+
+
+def prepare(
+    params: params.Params, name: str, tokenizer_folder: Path, tokens: Path
+) -> tuple[PreTrainedTokenizerBase, Callable[[str, int], PackedBatches]]:
+    """The tokenizer, and what makes the batches of a split and a size for ``params.pretrain[name]``.
+
+    Raises UserError where the ids were packed with another tokenizer.
+    """
+    spec = params.pretrain[name]
+    encoder = tokenizer.load(tokenizer_folder)
+    goal = objective(spec.objective, encoder, spec.training.max_length)
+
+    def batches(split: str, size: int) -> PackedBatches:
+        found = PackedBatches(tokens, split, goal, size, params.seed, shuffle=split == "train")
+        if found.about["vocabulary"] != len(encoder):
+            raise UserError(
+                f"{tokens}: packed with a vocabulary of {found.about['vocabulary']}, and the tokenizer has "
+                f"{len(encoder)}; run the stage tokenize again"
+            )
+        return found
+
+    return encoder, batches
 
 
 def start(spec: params.Model, encoder: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:

@@ -18,13 +18,12 @@ class Progress:
         self.live = sys.stderr.isatty() and not os.environ.get("CI")
         self.total: int | None = None
         self.minutes: float | None = None
-        self.first = 0
         self.last = 0.0
         self.written = 0
 
     def start(self, total: int | None, minutes: float | None, first: int) -> None:
         """A training of ``total`` steps, or of ``minutes``, that begins after step ``first``."""
-        self.total, self.minutes, self.first = total, minutes, first
+        self.total, self.minutes = total, minutes
         if first:
             print(f"going on after step {first}", file=sys.stderr)
 
@@ -34,14 +33,13 @@ class Progress:
         return min(whole, 1.0)
 
     def show(self, step: int, elapsed: float, loss: float, rate: float) -> None:
-        """Say where the training is, if it is time to."""
+        """Say where the training is, if it is time to; ``elapsed`` seconds are those of all its steps."""
         share = self.share(step, elapsed)
         now = time.monotonic()
         if now - self.last < EVERY if self.live else share * LINES < self.written + 1:
             return
         self.last, self.written = now, int(share * LINES)
-        begun = self.first / self.total if self.total else 0.0
-        left = elapsed * (1 - share) / max(share - begun, 1e-9)
+        left = elapsed * (1 - share) / max(share, 1e-9)
         text = (
             f"step {step}{f'/{self.total}' if self.total else ''}  loss {loss:.3f}  {rate:,.0f} tokens/s  "
             f"{_clock(left)} left"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from textmill import models
@@ -20,9 +21,12 @@ from textmill.params import Budget, EarlyStopping, Lora, Schedule, load
 from textmill.training.data import Batches
 from textmill.training.fit import fit, total_steps
 from textmill.training.module import smoothed_loss
+from textmill.training.optimizers import depths
+from textmill.training.progress import Progress
 
 ROOT = Path(__file__).parents[3]
 PARAMS = load(ROOT / "params.yaml")
+MUON = PARAMS.training.optimizer.model_copy(update={"name": "muon"})
 
 
 class Counting(Batches):
@@ -118,6 +122,18 @@ def test_minutes_end_a_training(tmp_path):
     assert metrics["training_seconds"] >= 0.6
 
 
+def test_processes_go_by_the_clock_of_the_first(tmp_path, monkeypatch):
+    def broadcast(self, value, src=0):
+        return 0.15 if isinstance(value, float) else value  # a quarter of the budget, whatever the time here
+
+    monkeypatch.setattr(SingleDeviceStrategy, "broadcast", broadcast)
+    log = Recorder()
+    schedule = Schedule(name="linear", warmup=0.5)
+    train(tmp_path, budget=Budget(minutes=0.01), validations=1, logger=log, schedule=schedule)
+    rates = [row["learning_rate"] for _, row in log.rows if "loss" in row]
+    assert rates == pytest.approx([1.5e-3] * len(rates))
+
+
 def test_accumulation_counts_optimiser_steps():
     assert total_steps(Budget(epochs=2), Counting(), 2) == 6
     assert total_steps(Budget(epochs=2), Counting(), 1, world=2) == 6
@@ -164,7 +180,15 @@ class StopAt(Counting):
         return super().batch(epoch, index)
 
 
-@pytest.mark.parametrize("update", [{}, {"ema": 0.9}, {"accumulate": 2, "checkpoint_every": 3}])
+@pytest.mark.parametrize(
+    "update",
+    [
+        {},
+        {"ema": 0.9},
+        {"accumulate": 2, "checkpoint_every": 3},
+        {"gradual_unfreezing": 0.75, "optimizer": MUON, "layer_decay": 0.8},
+    ],
+)
 def test_goes_on_to_the_same_bits(tmp_path, update):
     whole, expected = train(tmp_path / "whole", **update)
     with pytest.raises(RuntimeError, match="power cut"):
@@ -179,6 +203,32 @@ def test_goes_on_to_the_same_bits(tmp_path, update):
         k: v for k, v in expected.items() if k not in timing
     }
     assert not list((tmp_path / "cut").iterdir())
+
+
+def test_the_rate_after_a_resume_counts_the_time_before_it(tmp_path):
+    class Slow(Counting):
+        def batch(self, epoch, index):
+            time.sleep(0.05)
+            return super().batch(epoch, index)
+
+    class Cut(Slow, StopAt):
+        pass
+
+    settings = {"log_every": 8, "checkpoint_every": 7}
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tmp_path, batches=Cut(), budget=Budget(steps=16), **settings)
+    log = Recorder()
+    train(tmp_path, batches=Slow(), budget=Budget(steps=16), logger=log, **settings)
+    step, rate = next((step, row["tokens_per_second"]) for step, row in log.rows if "loss" in row)
+    assert step == 8
+    assert rate < 32 / 0.05
+
+
+def test_the_time_left_after_a_resume_is_that_of_the_steps_left(capsys):
+    progress = Progress()
+    progress.start(100, None, 80)
+    progress.show(90, 180.0, 1.0, 1.0)
+    assert capsys.readouterr().err.endswith("0:20 left\n")
 
 
 def test_a_checkpoint_of_other_parameters_is_ignored(tmp_path):
@@ -238,6 +288,26 @@ def test_frozen_layers_stay(tmp_path):
     assert moved
     assert not any("wte" in n or "wpe" in n or ".h.0." in n for n in moved)
     assert any(".h.1." in n for n in moved)
+
+
+@pytest.mark.parametrize("optimizer", [PARAMS.training.optimizer, MUON], ids=["adamw", "muon"])
+def test_layers_thaw_from_the_head_down(tmp_path, optimizer):
+    model = network()
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    depth = depths(model)
+    moved = []
+
+    def score(_):
+        changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+        moved.append({depth[name] for name in changed})
+        assert changed == {name for name in before if depth[name] in moved[-1]}
+        return {}
+
+    train(
+        tmp_path, model=model, score=score, validations=4, gradual_unfreezing=0.75, optimizer=optimizer,
+        layer_decay=0.8, ema=0.5,
+    )  # fmt: skip
+    assert moved == [{3}, {2, 3}, {1, 2, 3}, {0, 1, 2, 3}]  # after steps 3, 6, 9 and 12 of 12
 
 
 def test_smoothing_and_z_loss_move_the_training_loss_only(tmp_path):
@@ -361,6 +431,8 @@ from textmill.params import Budget
 class Halves(test_fit.Counting):
     # batch i of size 4 is the half i % 2 of batch i // 2 of size 8
     def batch(self, epoch, index):
+        if epoch * self.count + index >= {stop}:
+            raise RuntimeError("power cut")
         number = (epoch * self.count + index) * self.size
         rows = [np.random.default_rng(number + i).integers(0, 16, 1) + np.arange(8) for i in range(self.size)]
         ids = torch.from_numpy(np.stack(rows) % 16)
@@ -368,28 +440,44 @@ class Halves(test_fit.Counting):
 
 if __name__ == "__main__":
     _, metrics = test_fit.train(
-        Path({folder!r}), model=test_fit.network(dropout=0.0),
-        batches=Halves(size={size}, count=48 // {size}), budget=Budget(steps=6), log_every=1,
+        Path({folder!r}), model=test_fit.network(dropout={dropout}),
+        batches=Halves(size={size}, count=48 // {size}),
+        budget=Budget(steps=6), log_every={log_every}, checkpoint_every=3,
         trainer=dict(devices={devices}, strategy={strategy!r}, precision="32-true"),
     )
     print("RESULT" + json.dumps(metrics))
 """
 
 
-def _run_script(folder, *, devices, size):
-    folder.mkdir()
+@pytest.mark.slow
+def test_each_of_two_processes_goes_on_with_its_own_state(tmp_path):
+    # The checkpoint of step 3 lies within a logging interval, and each process draws its own dropout.
+    settings = {"devices": 2, "size": 4, "dropout": 0.3, "log_every": 4}
+    whole = _run_script(tmp_path / "whole", **settings)
+    assert _run_script(tmp_path / "cut", **settings, stop=10) is None
+    assert (tmp_path / "cut" / "state" / "resume.ckpt").exists()
+    resumed = _run_script(tmp_path / "cut", **settings)
+    for key in ("train_loss", "validation_loss"):
+        assert resumed[key] == whole[key], key
+
+
+def _run_script(folder, *, devices, size, dropout=0.0, log_every=1, stop=1000):
+    """What the training returned; None where the power was cut at batch ``stop``."""
+    folder.mkdir(exist_ok=True)
     script = folder / "run.py"
     strategy = "ddp" if devices > 1 else "auto"
     script.write_text(
         SCRIPT.format(
             src=str(ROOT / "src"), here=str(Path(__file__).parent), folder=str(folder / "state"),
-            size=size, devices=devices, strategy=strategy,
+            size=size, devices=devices, strategy=strategy, dropout=dropout, log_every=log_every, stop=stop,
         )
     )  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, env=environment, timeout=300
     )
+    if "power cut" in done.stderr:
+        return None
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(lines) == 1, done.stdout + done.stderr[-3000:]

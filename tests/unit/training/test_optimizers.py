@@ -6,6 +6,8 @@ import pytest
 import torch
 from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
+from textmill import models
+from textmill.models.configuration import CONFIGS
 from textmill.params import Schedule, load
 from textmill.training import optimizers
 from textmill.training.schedules import factor
@@ -70,6 +72,34 @@ def test_batched_muon_equals_one_matrix_at_a_time():
     matrices = torch.randn(4, 16, 24)
     alone = torch.stack([optimizers.orthogonal(m[None])[0] for m in matrices])
     assert torch.allclose(optimizers.orthogonal(matrices), alone, atol=2e-2)
+
+
+@pytest.mark.parametrize("kind", ["decoder", "seq2seq"])
+def test_maps_that_stand_in_one_matrix_are_made_orthogonal_each_by_itself(kind, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # in float32, to compare closely
+    config = CONFIGS[kind](
+        vocab_size=16, hidden_size=16, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=24, max_position_embeddings=8, activation="swiglu",
+    )  # fmt: skip
+    model = models.build(kind, {"decoder": "causal_lm", "seq2seq": "seq2seq_lm"}[kind], config, 1)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    optimizer = optimizers.optimizer(
+        model, spec({"name": "muon", "muon_learning_rate": 1.0, "weight_decay": 0.0}), "cpu"
+    )
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    expected = {"query_key_value": (16, 8, 8), "key_value": (8, 8), "feed_forward.input": (24, 24)}
+    seen = set()
+    for name, after in model.named_parameters():
+        for key, rows in expected.items():
+            if name.endswith(f".{key}.weight"):
+                seen.add(key)
+                steps = (before[name] - after).detach().split(rows)
+                for moved, alone in zip(steps, after.grad.split(rows), strict=True):
+                    scale = max(1.0, alone.shape[0] / alone.shape[1]) ** 0.5
+                    assert torch.allclose(moved, scale * optimizers.orthogonal(alone[None])[0], atol=1e-4)
+    assert seen == (set(expected) if kind == "seq2seq" else set(expected) - {"key_value"})
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])

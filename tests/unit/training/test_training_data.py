@@ -24,9 +24,8 @@ def packed(folder, tokens=1000, batch_size=4, length=11, **more):
         {"dtype": "uint16", "tokens": tokens, "bytes": 3 * tokens, "offsets": "train.offsets.bin",
          "digest": "d", "ids": ["first", "second"]},
     )  # fmt: skip
-    spec = params.Training.model_construct(batch_size=batch_size)
     goal = objective(CAUSAL, ENCODE, length)
-    return PackedBatches(folder, "train", goal, spec, 7, **more)
+    return PackedBatches(folder, "train", goal, batch_size, 7, **more)
 
 
 def test_an_epoch_has_each_window_once(tmp_path):
