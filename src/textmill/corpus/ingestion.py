@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from textmill.corpus import boilerplate, engine, sources
+from textmill.corpus.classifier import Classifier
 from textmill.corpus.files import files
 from textmill.corpus.language import identify
 from textmill.corpus.manifest import Manifest
@@ -58,6 +59,7 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     """
     corpus = params.corpus
     output.mkdir(parents=True, exist_ok=True)
+    learned = Classifier.learn(corpus.text.examples, params.seed) if corpus.text.learn_quality else None
     portions = _portions(params)
     fingerprint = _fingerprint(params, portions)
     manifest = Manifest(output / "work", fingerprint)
@@ -78,7 +80,10 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     if corpus.text.measure_surprise:
         pairs = Surprise(work.read(f"clean-{name}", ["text"])["text"].to_list() for name in names)
     described = engine.run(
-        partial(_describe, work, final, common, pairs), _numbered("documents", names), manifest, corpus.engine
+        partial(_describe, work, final, common, pairs, learned),
+        _numbered("documents", names),
+        manifest,
+        corpus.engine,
     )
     work.remove([f"{kind}-{name}" for name in names for kind in ("raw", "clean", "lines")])
     shown = [{key: facts[key] for key in ("name", "rows", "bytes", "digest")} for facts in described]
@@ -103,13 +108,17 @@ def table(raw: pl.DataFrame, source: str, params: Params) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def describe(documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise | None) -> pl.DataFrame:
+def describe(
+    documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise | None, learned: Classifier | None
+) -> pl.DataFrame:
     """A shard with its boilerplate lines cut, its languages and figures: a pure function of a table."""
     documents = boilerplate.cut(documents, common)
     texts = documents["text"].to_list()
     figures = measure(texts)
     if pairs is not None:
         figures = figures.with_columns(bigram_surprise=pl.Series(pairs.bits(texts)))
+    if learned is not None:
+        figures = figures.with_columns(learned_quality=pl.Series(learned.probability(texts)))
     language = identify(texts)
     return pl.concat([documents, language, figures], how="horizontal")
 
@@ -135,9 +144,15 @@ def _clean(params: Params, work: Store, name: str, item: object) -> Facts:
 
 
 def _describe(
-    work: Store, final: Store, common: boilerplate.Common, pairs: Surprise | None, name: str, item: object
+    work: Store,
+    final: Store,
+    common: boilerplate.Common,
+    pairs: Surprise | None,
+    learned: Classifier | None,
+    name: str,
+    item: object,
 ) -> Facts:
-    documents = describe(work.read(f"clean-{name.removeprefix('documents-')}"), common, pairs)
+    documents = describe(work.read(f"clean-{name.removeprefix('documents-')}"), common, pairs, learned)
     totals = {
         "documents": len(documents),
         "characters": int(documents["characters"].sum()),
@@ -206,7 +221,7 @@ def _found_something(params: Params, portions: dict[str, dict[str, Any]], read: 
 
 
 def _fingerprint(params: Params, portions: dict[str, dict[str, Any]]) -> str:
-    """What the shards depend on: parameters, and names, sizes and states of the files."""
+    """What the shards depend on: parameters, names, sizes and states of the files, and the examples."""
     corpus = params.corpus
     parts: list[Any] = [
         params.seed,
@@ -217,6 +232,9 @@ def _fingerprint(params: Params, portions: dict[str, dict[str, Any]]) -> str:
         SHARD,
         portions,
     ]
+    if corpus.text.learn_quality:
+        examples = (corpus.text.examples.good, corpus.text.examples.bad)
+        parts += [hashlib.blake2b(Path(path).read_bytes()).hexdigest() for path in examples]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 

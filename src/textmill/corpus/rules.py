@@ -113,6 +113,9 @@ RULES: dict[str, Rule] = {
     "bigram_surprise": Rule(
         "any", "textmill", "bits per character under the character pairs of the whole corpus"
     ),
+    "learned_quality": Rule(
+        "any", "textmill", "probability of a good text, as a classifier has learned it from examples"
+    ),
 }
 
 

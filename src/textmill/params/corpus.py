@@ -58,6 +58,13 @@ class Source(Block):
         return self
 
 
+class Examples(Block):
+    """Files of texts that the corpus should be like, and unlike: JSON lines with a field ``text``."""
+
+    good: str
+    bad: str
+
+
 class Text(Block):
     """What is done to a document's text before it is looked at."""
 
@@ -65,6 +72,8 @@ class Text(Block):
     boilerplate_documents: Count  # a line that this many documents of a source share is boilerplate
     max_bytes: Count  # a line, row or file that is larger is bad input
     measure_surprise: bool  # for the quality rule bigram_surprise
+    learn_quality: bool  # for the quality rule learned_quality
+    examples: Examples  # what it is learned from
 
 
 class Language(Block):
@@ -119,6 +128,7 @@ QUALITY_RULES: tuple[str, ...] = (
     "replacement_characters",
     "longest_token",
     "bigram_surprise",
+    "learned_quality",
 )
 
 
@@ -210,8 +220,9 @@ class Corpus(Block):
 
     @model_validator(mode="after")
     def _measured(self) -> Corpus:
-        if "bigram_surprise" in self.quality and not self.text.measure_surprise:
-            raise ValueError("the quality rule bigram_surprise needs text.measure_surprise: true")
+        for rule, key in (("bigram_surprise", "measure_surprise"), ("learned_quality", "learn_quality")):
+            if rule in self.quality and not getattr(self.text, key):
+                raise ValueError(f"the quality rule {rule} needs text.{key}: true")
         return self
 
     @field_validator("quality")

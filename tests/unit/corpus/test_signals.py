@@ -132,7 +132,7 @@ def test_figure(name, text, expected):
 
 
 def test_every_rule_has_its_figure():
-    assert set(QUALITY_RULES) <= {*measure(["a"]).columns, "bigram_surprise"}
+    assert set(QUALITY_RULES) <= {*measure(["a"]).columns, "bigram_surprise", "learned_quality"}
 
 
 def test_empty_batch_and_empty_texts():
