@@ -116,7 +116,8 @@ def describe(
     texts = documents["text"].to_list()
     figures = measure(texts)
     if pairs is not None:
-        figures = figures.with_columns(bigram_surprise=pl.Series(pairs.bits(texts)))
+        bits = pl.Series(pairs.bits(texts))
+        figures = figures.with_columns(bigram_surprise=bits, unspaced_bigram_surprise=bits)
     if learned is not None:
         figures = figures.with_columns(learned_quality=pl.Series(learned.probability(texts)))
     language = identify(texts)

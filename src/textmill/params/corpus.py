@@ -71,7 +71,7 @@ class Text(Block):
     mend_mojibake: bool
     boilerplate_documents: Count  # a line that this many documents of a source share is boilerplate
     max_bytes: Count  # a line, row or file that is larger is bad input
-    measure_surprise: bool  # for the quality rule bigram_surprise
+    measure_surprise: bool  # for the quality rules bigram_surprise and unspaced_bigram_surprise
     learn_quality: bool  # for the quality rule learned_quality
     examples: Examples  # what it is learned from
 
@@ -128,8 +128,15 @@ QUALITY_RULES: tuple[str, ...] = (
     "replacement_characters",
     "longest_token",
     "bigram_surprise",
+    "unspaced_bigram_surprise",
     "learned_quality",
 )
+# Rules whose figures ingest measures only where ``text`` says so, and the key that does.
+MEASURED_ON_DEMAND = {
+    "bigram_surprise": "measure_surprise",
+    "unspaced_bigram_surprise": "measure_surprise",
+    "learned_quality": "learn_quality",
+}
 
 
 PERSONAL_DATA = Literal[
@@ -220,7 +227,7 @@ class Corpus(Block):
 
     @model_validator(mode="after")
     def _measured(self) -> Corpus:
-        for rule, key in (("bigram_surprise", "measure_surprise"), ("learned_quality", "learn_quality")):
+        for rule, key in MEASURED_ON_DEMAND.items():
             if rule in self.quality and not getattr(self.text, key):
                 raise ValueError(f"the quality rule {rule} needs text.{key}: true")
         return self
