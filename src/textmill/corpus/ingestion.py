@@ -35,7 +35,7 @@ SHARD = 4_000_000
 # Bytes of files that are read together in one task; a larger file is a task of its own.
 PORTION = 64_000_000
 
-RAW = {"text": pl.String, "file": pl.String, "line": pl.Int64, "group": pl.String}
+RAW = {"text": pl.String, "file": pl.String, "line": pl.Int64, "group": pl.String, "date": pl.String}
 SCHEMA = {
     "id": pl.String,
     "text": pl.String,
@@ -44,6 +44,7 @@ SCHEMA = {
     "file": pl.String,
     "line": pl.Int64,
     "group": pl.String,
+    "date": pl.String,
 }
 
 
@@ -100,11 +101,11 @@ def table(raw: pl.DataFrame, source: str, params: Params) -> pl.DataFrame:
     """Rows as they were read as a document table, mended, without those that are empty then."""
     corpus = params.corpus
     rows = []
-    for text, file, line, group in raw.iter_rows():
+    for text, *place in raw.iter_rows():
         text = clean(text, corpus.text.mend_mojibake)
         if text:
             licence = corpus.sources[source].licence
-            rows.append((document_id(source, text), text, source, licence, file, line, group))
+            rows.append((document_id(source, text), text, source, licence, *place))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -130,7 +131,7 @@ def _read(params: Params, work: Store, size: int, name: str, portion: dict[str, 
     parts: list[str] = []
     for batch in _batches(params, portion, size, skipped):
         parts.append(f"{name}-{len(parts):05d}")
-        rows = [(row.text, row.file, row.line, row.group) for row in batch]
+        rows = [(row.text, row.file, row.line, row.group, row.date) for row in batch]
         frame = pl.DataFrame(rows, schema=RAW, orient="row")
         work.write(f"raw-{parts[-1]}", frame.with_columns(source=pl.lit(portion["source"])))
     return {"parts": parts, "skipped": skipped}
