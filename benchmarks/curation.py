@@ -73,10 +73,8 @@ def words(texts: list[str]) -> list[list[str]]:
 def decide(texts: list[str]) -> dict[str, np.ndarray]:
     """For each rule which texts it drops, all taken for English."""
     figures = measure(texts).with_columns(language=pl.lit("en"), unspaced=pl.lit(0.0))
-    return {
-        name: figures.select(rules.outside(name, bounds).alias("out"))["out"].to_numpy()
-        for name, bounds in BOUNDS.items()
-    }
+    decided = figures.select(rules.outside(name, bounds).alias(name) for name, bounds in BOUNDS.items())
+    return {name: decided[name].to_numpy() for name in BOUNDS}
 
 
 def seconds(work: Callable[[], object]) -> float:

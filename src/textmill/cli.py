@@ -69,8 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     told = "FineWeb-2's thresholds for a language, as the block quality under corpus"
     bounds = parts.add_parser("thresholds", help=told, description=told)
     bounds.set_defaults(run=_thresholds)
-    bounds.add_argument("folder", type=Path, help="configs/ of the repository huggingface/fineweb-2")
     bounds.add_argument("code", help="language and script: swh_Latn")
+    told = "configs/ of a copy of the repository huggingface/fineweb-2; none fetches what is published"
+    bounds.add_argument("folder", type=Path, nargs="?", help=told)
     told = "what changed from one curated corpus to another"
     diff = parts.add_parser("diff", help=told, description=told)
     diff.set_defaults(run=_corpus_diff)
@@ -197,7 +198,7 @@ def _why(arguments: argparse.Namespace) -> str:
 def _thresholds(arguments: argparse.Namespace) -> str:
     from textmill.corpus.fineweb2 import thresholds
 
-    rows = thresholds(arguments.folder, arguments.code).items()
+    rows = thresholds(arguments.code, arguments.folder).items()
     lines = (
         f"{rule}: {{{', '.join(f'{side}: {bound:g}' for side, bound in row.items())}}}" for rule, row in rows
     )

@@ -60,6 +60,11 @@ SLIPS = [
         ["exactly one of steps, epochs, tokens, minutes"],
     ),
     ("format: sample, licence", "format: text, licence", ["corpus.sources.world", "needs unit"]),
+    (
+        "    dates: null",
+        "    dates: {validation: 2024-01-01, test: 2024-07-01}",
+        ["2024-01-01: a date stands in quotes"],
+    ),
     ("  width: 192", "  width: 190", ["width 190 is not a multiple of heads"]),
     ("labels: [negative, positive]", "labels: null", ["tasks.sentiment", "needs labels"]),
     ("labels: [negative, positive]", "labels: [bad, good]", ["behaviour", "labels negative and positive"]),

@@ -52,11 +52,13 @@ def _splits(
     """A row a split: size, distance from its target share, documents that stand in training too."""
     from textmill.checks.documents import SPLITS
 
-    targets = {
+    targets: dict[str, float | None] = {
         "train": 1 - params.split.validation - params.split.test,
         "validation": params.split.validation,
         "test": params.split.test,
     }
+    if params.split.dates is not None:  # which say nothing of sizes
+        targets = dict.fromkeys(targets)
     sizes = statistics.group_by("split").agg(
         pl.len().alias("documents"), pl.col("characters").sum(), pl.col("id").sort().head(SHOWN).alias("ids")
     )
@@ -69,7 +71,10 @@ def _splits(
         id=pl.when(pl.col("split") == "train").then("other").otherwise("id"),
     ).unique()
     return (
-        pl.DataFrame({"id": list(SPLITS), "target": [targets[name] for name in SPLITS]})
+        pl.DataFrame(
+            {"id": list(SPLITS), "target": [targets[name] for name in SPLITS]},
+            schema={"id": pl.String, "target": pl.Float64},
+        )
         .join(sizes, left_on="id", right_on="split", how="left")
         .join(_leaks(exact_ids, "exact_leakage"), on="id", how="left")
         .join(_leaks(outside, "near_leakage"), on="id", how="left")

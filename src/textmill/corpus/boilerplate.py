@@ -56,7 +56,8 @@ def common_lines(shards: Callable[[str], Iterator[pl.Series]], documents: int) -
     # A line is worth keeping only if its counter reached the number; counters are shared by several lines.
     counts = np.zeros(_TABLE, np.uint32)
     for _, place in keys():
-        counts += np.bincount(place, minlength=_TABLE).astype(np.uint32)
+        met, times = np.unique(place, return_counts=True)
+        counts[met] += times.astype(np.uint32)
     likely = [found[counts[place] >= documents] for found, place in keys()]
     values, times = np.unique(np.concatenate(likely), return_counts=True)
     return Common(values[times >= documents])

@@ -224,6 +224,16 @@ class Codes:
         return self.tokens.where((self.kinds[self.tokens.starts] & WORD) != 0)
 
     @cached_property
+    def folded(self) -> Hashes:
+        """The hash of each token with upper and lower case the same: (tokens,)."""
+        return self.hashes(self.tokens, fold=True)
+
+    @cached_property
+    def spelt(self) -> Hashes:
+        """The hash of each word: (words,)."""
+        return self.hashes(self.words)
+
+    @cached_property
     def lines(self) -> Segments:
         """The lines of all texts; empty ones stand too."""
         ends = np.flatnonzero(self.kinds & LINE)
@@ -261,6 +271,7 @@ class Codes:
         return Segments(self.starts, self.ends, np.arange(self.texts + 1))
 
 
+@lru_cache(maxsize=256)
 def hash_of(text: str, fold: bool = False) -> int:
     """The hash that ``Codes.hashes`` gives a segment with this text."""
     codes = Codes([text])

@@ -74,15 +74,15 @@ def curate(
 def judge(documents: pl.DataFrame, corpus: Corpus, index: decontamination.Index) -> pl.DataFrame:
     """What can be said of each document alone: a pure function from a shard to a small table.
 
-    Columns: id, source, group, characters, language, the reason (null where the document stands so far),
-    ``key`` (hash of the whole text) and, of those that stand, ``minima`` and ``bands``.
+    Columns: id, source, group, date, characters, language, the reason (null where the document stands so
+    far), ``key`` (hash of the whole text) and, of those that stand, ``minima`` and ``bands``.
     """
     wanted = pl.col("language").is_in(list(corpus.language.wanted))
     sure = corpus.language.min_confidence
     broken = rules.first_broken(documents, corpus.quality)
     foreign = ~wanted | (pl.col("confidence") < sure)
     reasons = pl.concat(
-        [documents.select("id", "source", "group", "text", "language", "confidence"), broken],
+        [documents.select("id", "source", "group", "date", "text", "language", "confidence"), broken],
         how="horizontal",
     )
     empty = pl.col("text") == ""
@@ -96,7 +96,7 @@ def judge(documents: pl.DataFrame, corpus: Corpus, index: decontamination.Index)
     codes = Codes(texts)
     standing = reasons["rule"].is_null().to_numpy()
     chosen = np.flatnonzero(standing)
-    table = reasons.select("id", "source", "group", "language", *REASON).with_columns(
+    table = reasons.select("id", "source", "group", "date", "language", *REASON).with_columns(
         characters=pl.Series(codes.lengths),
         key=pl.Series(codes.hashes(codes.whole)),
     )
@@ -159,8 +159,8 @@ def decide(work: Store, shards: Sequence[str], corpus: Corpus) -> pl.DataFrame:
     """All documents' decisions, in order: shard, place, reason (null: kept), cluster, split, times.
 
     Of a cluster of near duplicates the longest document stays, and of equally long ones the first. Its
-    ``cluster`` is the id of the cluster's first document in the order of the sources, and decides the split:
-    a source that is added behind the others moves no document.
+    ``cluster`` is the id of the cluster's first document in the order of the sources, which decides the split
+    by its id or its date: a source that is added behind the others moves no document.
     """
     parts = [
         work.read(f"judged-{name}").with_row_index("place").with_columns(shard=pl.lit(number, pl.Int64))
@@ -211,7 +211,9 @@ def decide(work: Store, shards: Sequence[str], corpus: Corpus) -> pl.DataFrame:
     keys = [
         group if group is not None else name for group, name in zip(groups, cluster.tolist(), strict=True)
     ]
-    splits = assign(keys, corpus.split)
+    days = table["date"].gather(leader).to_list()
+    dates = [day if group is None else None for group, day in zip(groups, days, strict=True)]
+    splits = assign(keys, dates, corpus.split)
     times = _times(table, ids, sizes, standing, splits, corpus, rule, figure, threshold)
     return table.select("shard", "place", "id").with_columns(
         rule=pl.Series(rule, dtype=pl.String),

@@ -116,6 +116,8 @@ def _one(
         "licence": row["licence"],
         "file": row["file"],
         "line": row["line"],
+        "group": row["group"],
+        "date": row["date"],
         "language": row["language"],
         "confidence": row["confidence"],
         "personal_data": row["personal_data"],
@@ -128,6 +130,7 @@ def _one(
     lines = [
         f"document   {data['id']}",
         f"from       {data['source']}: {data['file']}:{data['line']} ({data['licence']})",
+        *(f"{key:10} {data[key]}" for key in ("group", "date") if data[key] is not None),
         f"decision   {_decision(data)}",
         f"language   {data['language']}, confidence {data['confidence']:.2f}",
         f"cut        {data['boilerplate_lines']} boilerplate lines",

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from textmill.corpus import boilerplate, engine, sources
+from textmill.corpus.classifier import Classifier
 from textmill.corpus.files import files
 from textmill.corpus.language import identify
 from textmill.corpus.manifest import Manifest
@@ -34,7 +35,7 @@ SHARD = 4_000_000
 # Bytes of files that are read together in one task; a larger file is a task of its own.
 PORTION = 64_000_000
 
-RAW = {"text": pl.String, "file": pl.String, "line": pl.Int64, "group": pl.String}
+RAW = {"text": pl.String, "file": pl.String, "line": pl.Int64, "group": pl.String, "date": pl.String}
 SCHEMA = {
     "id": pl.String,
     "text": pl.String,
@@ -43,6 +44,7 @@ SCHEMA = {
     "file": pl.String,
     "line": pl.Int64,
     "group": pl.String,
+    "date": pl.String,
 }
 
 
@@ -58,6 +60,7 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     """
     corpus = params.corpus
     output.mkdir(parents=True, exist_ok=True)
+    learned = Classifier.learn(corpus.text.examples, params.seed) if corpus.text.learn_quality else None
     portions = _portions(params)
     fingerprint = _fingerprint(params, portions)
     manifest = Manifest(output / "work", fingerprint)
@@ -78,7 +81,10 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     if corpus.text.measure_surprise:
         pairs = Surprise(work.read(f"clean-{name}", ["text"])["text"].to_list() for name in names)
     described = engine.run(
-        partial(_describe, work, final, common, pairs), _numbered("documents", names), manifest, corpus.engine
+        partial(_describe, work, final, common, pairs, learned),
+        _numbered("documents", names),
+        manifest,
+        corpus.engine,
     )
     work.remove([f"{kind}-{name}" for name in names for kind in ("raw", "clean", "lines")])
     shown = [{key: facts[key] for key in ("name", "rows", "bytes", "digest")} for facts in described]
@@ -95,21 +101,26 @@ def table(raw: pl.DataFrame, source: str, params: Params) -> pl.DataFrame:
     """Rows as they were read as a document table, mended, without those that are empty then."""
     corpus = params.corpus
     rows = []
-    for text, file, line, group in raw.iter_rows():
+    for text, *place in raw.iter_rows():
         text = clean(text, corpus.text.mend_mojibake)
         if text:
             licence = corpus.sources[source].licence
-            rows.append((document_id(source, text), text, source, licence, file, line, group))
+            rows.append((document_id(source, text), text, source, licence, *place))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def describe(documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise | None) -> pl.DataFrame:
+def describe(
+    documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise | None, learned: Classifier | None
+) -> pl.DataFrame:
     """A shard with its boilerplate lines cut, its languages and figures: a pure function of a table."""
     documents = boilerplate.cut(documents, common)
     texts = documents["text"].to_list()
     figures = measure(texts)
     if pairs is not None:
-        figures = figures.with_columns(bigram_surprise=pl.Series(pairs.bits(texts)))
+        bits = pl.Series(pairs.bits(texts))
+        figures = figures.with_columns(bigram_surprise=bits, unspaced_bigram_surprise=bits)
+    if learned is not None:
+        figures = figures.with_columns(learned_quality=pl.Series(learned.probability(texts)))
     language = identify(texts)
     return pl.concat([documents, language, figures], how="horizontal")
 
@@ -120,7 +131,7 @@ def _read(params: Params, work: Store, size: int, name: str, portion: dict[str, 
     parts: list[str] = []
     for batch in _batches(params, portion, size, skipped):
         parts.append(f"{name}-{len(parts):05d}")
-        rows = [(row.text, row.file, row.line, row.group) for row in batch]
+        rows = [(row.text, row.file, row.line, row.group, row.date) for row in batch]
         frame = pl.DataFrame(rows, schema=RAW, orient="row")
         work.write(f"raw-{parts[-1]}", frame.with_columns(source=pl.lit(portion["source"])))
     return {"parts": parts, "skipped": skipped}
@@ -135,9 +146,15 @@ def _clean(params: Params, work: Store, name: str, item: object) -> Facts:
 
 
 def _describe(
-    work: Store, final: Store, common: boilerplate.Common, pairs: Surprise | None, name: str, item: object
+    work: Store,
+    final: Store,
+    common: boilerplate.Common,
+    pairs: Surprise | None,
+    learned: Classifier | None,
+    name: str,
+    item: object,
 ) -> Facts:
-    documents = describe(work.read(f"clean-{name.removeprefix('documents-')}"), common, pairs)
+    documents = describe(work.read(f"clean-{name.removeprefix('documents-')}"), common, pairs, learned)
     totals = {
         "documents": len(documents),
         "characters": int(documents["characters"].sum()),
@@ -206,7 +223,7 @@ def _found_something(params: Params, portions: dict[str, dict[str, Any]], read: 
 
 
 def _fingerprint(params: Params, portions: dict[str, dict[str, Any]]) -> str:
-    """What the shards depend on: parameters, and names, sizes and states of the files."""
+    """What the shards depend on: parameters, names, sizes and states of the files, and the examples."""
     corpus = params.corpus
     parts: list[Any] = [
         params.seed,
@@ -217,6 +234,9 @@ def _fingerprint(params: Params, portions: dict[str, dict[str, Any]]) -> str:
         SHARD,
         portions,
     ]
+    if corpus.text.learn_quality:
+        examples = (corpus.text.examples.good, corpus.text.examples.bad)
+        parts += [hashlib.blake2b(Path(path).read_bytes()).hexdigest() for path in examples]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 

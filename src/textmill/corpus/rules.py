@@ -111,7 +111,13 @@ RULES: dict[str, Rule] = {
     "replacement_characters": Rule("any", "textmill", "share of U+FFFD, where bytes were lost"),
     "longest_token": Rule("any", "textmill", "characters of the longest token"),
     "bigram_surprise": Rule(
-        "any", "textmill", "bits per character under the character pairs of the whole corpus"
+        "spaced", "textmill", "bits per character under the character pairs of the source's other documents"
+    ),
+    "unspaced_bigram_surprise": Rule(
+        "unspaced", "textmill", "bits per character under the character pairs of the source's other documents"
+    ),
+    "learned_quality": Rule(
+        "any", "textmill", "probability of a good text, as a classifier has learned it from examples"
     ),
 }
 

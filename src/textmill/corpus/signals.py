@@ -97,12 +97,11 @@ def _words(codes: Codes) -> dict[str, Numbers]:
     # Non-overlapping "..." as str.count sees them: three of a run of dots at a time.
     runs = tokens.where(dots[tokens.starts])
     ellipses = _per_text(runs, runs.lengths // 3) + codes.count(codes.points == 0x2026)
-    folded = codes.hashes(words)
     stops = np.zeros(codes.texts, np.int64)
     for word in STOP_WORDS:
-        stops += _per_text(words, folded == hash_of(word)) > 0
+        stops[np.unique(words.text[codes.spelt == hash_of(word)])] += 1
     longest = np.zeros(codes.texts, np.int64)
-    np.maximum.at(longest, words.text, words.lengths)
+    longest[count > 0] = np.maximum.reduceat(words.lengths, words.first[:-1][count > 0])
     wide = words.where((codes.kinds[words.starts] & WIDE) != 0)
     return {
         "gopher_words": count,
@@ -176,7 +175,9 @@ def _lines(codes: Codes) -> dict[str, Numbers]:
             repeated_characters, codes.lengths - codes.count(codes.has(LINE))
         ),
         "unspaced_duplicate_lines": share(repeated_characters, codes.lengths),
-        "c4_lorem_ipsum": _contains(codes, "lorem ipsum"),
+        "c4_lorem_ipsum": np.bincount(
+            codes.tokens.text[_phrase(codes, "lorem ipsum")], minlength=codes.texts
+        ),
         "c4_sentences": _sentences(codes, lines, solid),
     }
 
@@ -194,18 +195,14 @@ def _paragraphs(codes: Codes, lines: Segments) -> Segments:
     return Segments(lines.starts[heads], lines.ends[tails], first)
 
 
-def _contains(codes: Codes, words: str) -> Floats:
-    """How often the tokens of ``words`` stand in each text, in either case."""
-    tokens = codes.tokens
-    pattern = [hash_of(word, fold=True) for word in words.split()]
-    hashes = codes.hashes(tokens, fold=True)
-    hit = np.zeros(len(hashes), np.bool_)
-    size = len(hashes) - len(pattern) + 1
-    if size > 0:
-        hit[:size] = True
-        for offset, word in enumerate(pattern):
-            hit[:size] &= hashes[offset : offset + size] == word
-    return _per_text(tokens, hit).astype(np.float64)
+def _phrase(codes: Codes, words: str) -> Ints:
+    """Where the tokens of ``words`` stand one after another, in either case: their first token's place."""
+    first, *others = words.split()
+    places = np.flatnonzero(codes.folded == hash_of(first, fold=True))
+    places = places[places + len(others) < len(codes.folded)]
+    for offset, word in enumerate(others, 1):
+        places = places[codes.folded[places + offset] == hash_of(word, fold=True)]
+    return places
 
 
 def _sentences(codes: Codes, lines: Segments, solid: Segments) -> Floats:
@@ -225,15 +222,9 @@ def _sentences(codes: Codes, lines: Segments, solid: Segments) -> Floats:
     sums = np.concatenate([[0], np.cumsum(is_word)])
     begin, end = np.searchsorted(tokens.starts, lines.starts), np.searchsorted(tokens.starts, lines.ends)
     kept &= sums[end] - sums[begin] >= 3
-    hashes = codes.hashes(tokens, fold=True)
-    bad = hashes == hash_of("javascript")
-    for phrase in (("terms", "of", "use"), ("privacy", "policy"), ("cookie", "policy"), ("uses", "cookies")):
-        here = np.ones(len(hashes), np.bool_)
-        for offset, word in enumerate(phrase):
-            moved = np.zeros(len(hashes), np.bool_)
-            moved[: len(hashes) - offset] = hashes[offset:] == hash_of(word)
-            here &= moved
-        bad |= here
+    bad = np.zeros(len(tokens.starts), np.bool_)
+    for words in ("javascript", "terms of use", "privacy policy", "cookie policy", "uses cookies"):
+        bad[_phrase(codes, words)] = True
     spoilt = np.concatenate([[0], np.cumsum(bad)])
     kept &= spoilt[end] == spoilt[begin]
 
@@ -258,12 +249,26 @@ def _later(hashes: Hashes, segments: Segments) -> Mask:
 def later(keys: Hashes) -> Mask:
     """Which of ``keys`` (n,) stand earlier in the array too: (n,)."""
     again = np.zeros(len(keys), np.bool_)
-    candidates = repeated(keys)
-    if len(candidates):
-        order = candidates[np.argsort(keys[candidates], kind="stable")]
-        same = keys[order[1:]] == keys[order[:-1]]
-        again[order[1:][same]] = True
+    places, heads, _ = _alike(keys)
+    again[places] = True
+    again[heads] = False
     return again
+
+
+def _alike(keys: Hashes) -> tuple[Ints, Ints, Ints]:
+    """Places of keys that stand more than once (m,); the first place and the count of each such key (k,)."""
+    places = repeated(keys)
+    values = keys[places]
+    order = np.argsort(values)  # a sort that keeps equal ones in order takes five times as long
+    values = values[order]
+    same = np.zeros(len(values) + 1, np.bool_)
+    same[1:-1] = values[1:] == values[:-1]
+    fresh = ~same[:-1]
+    twice = same[1:] | same[:-1]
+    places = places[order[twice]]
+    starts = np.flatnonzero(fresh[twice])
+    counts = np.diff(np.append(starts, len(places)))
+    return places, np.minimum.reduceat(places, starts), counts
 
 
 def repeated(keys: Hashes) -> Ints:
@@ -286,7 +291,7 @@ def _repetition(codes: Codes) -> dict[str, Numbers]:
     found something.
     """
     tokens = codes.words
-    hashes = codes.hashes(tokens)
+    hashes = codes.spelt
     text = tokens.text
     last = tokens.first[1:][text]  # the end of the token's text
     lengths = tokens.lengths
@@ -301,9 +306,10 @@ def _repetition(codes: Codes) -> dict[str, Numbers]:
         places, grams = places[fits], grams[fits]
         grams = mix(grams * np.uint64(0xD1342543DE82EF95) + hashes[places + size - 1])
         keys = grams ^ salt[places]
-        widths = sums[places + size] - sums[places]
+        some, heads, counts = _alike(keys)
         if size <= 4:
-            top = _top(keys, widths + size - 1, text[places], codes.texts)
+            widths = sums[places[heads] + size] - sums[places[heads]] + size - 1
+            top = _top(heads, counts, widths, text[places[heads]], codes.texts)
             # Where no n-gram repeats, each is as frequent as the first.
             head = tokens.first[:-1]
             long = tokens.counts >= size
@@ -313,39 +319,31 @@ def _repetition(codes: Codes) -> dict[str, Numbers]:
             columns[f"gopher_top_{size}gram"] = share(top, codes.lengths)
             if size == 4:
                 columns["unspaced_top_4gram"] = columns["gopher_top_4gram"]
-        some = repeated(keys)
-        places, grams, keys = places[some], grams[some], keys[some]
+        twice = np.zeros(len(keys), np.bool_)
+        twice[some] = True
         if size >= 5:
-            again = places[later(keys)]
+            again = twice.copy()
+            again[heads] = False
             covered = np.zeros(len(hashes) + 1, np.int64)
-            np.add.at(covered, again, 1)
-            np.add.at(covered, again + size, -1)
+            np.add.at(covered, places[again], 1)
+            np.add.at(covered, places[again] + size, -1)
             inside = np.cumsum(covered)[:-1] > 0
             columns[f"gopher_duplicate_{size}grams"] = share(
                 _per_text(tokens, lengths * inside), codes.lengths
             )
+        places, grams = places[twice], grams[twice]
     columns["unspaced_duplicate_10grams"] = columns["gopher_duplicate_10grams"]
     return columns
 
 
-def _top(keys: Hashes, widths: Ints, text: Ints, texts: int) -> Ints:
-    """Characters of all occurrences of the most frequent key of each text that stands more than once.
+def _top(heads: Ints, counts: Ints, widths: Ints, text: Ints, texts: int) -> Ints:
+    """Characters of all occurrences of the most frequent n-gram of each text, 0 where none repeats: (texts,).
 
-    Of equally frequent ones that which comes first counts.
+    Of each n-gram that stands more than once: first place, count, characters and text (k,). Of equally
+    frequent ones that which comes first counts.
     """
     best = np.zeros(texts, np.int64)
-    some = repeated(keys)
-    if not len(some):
-        return best
-    order = some[np.argsort(keys[some], kind="stable")]
-    fresh = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]]) != 0)
-    counts = np.diff(np.append(fresh, len(order)))
-    heads = order[fresh]
-    heads, counts = heads[counts > 1], counts[counts > 1]
-    if not len(heads):
-        return best
-    rank = np.lexsort((heads, -counts, text[heads]))
-    heads, counts = heads[rank], counts[rank]
-    winners = np.flatnonzero(np.diff(text[heads], prepend=-1) != 0)
-    best[text[heads[winners]]] = (widths[heads] * counts)[winners]
+    rank = np.lexsort((heads, -counts, text))
+    winners = rank[np.diff(text[rank], prepend=-1) != 0]
+    best[text[winners]] = widths[winners] * counts[winners]
     return best

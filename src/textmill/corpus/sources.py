@@ -1,4 +1,4 @@
-"""Reading: from the files of a source to rows of text with their file, line and group.
+"""Reading: from the files of a source to rows of text with their file, line, group and date.
 
 Whatever cannot be read is told as ``BadInput``: with ``on_bad_input: fail`` it ends the run with its file
 and line, with ``skip`` it is counted and listed, and reading goes on behind it.
@@ -10,10 +10,12 @@ import csv
 import dataclasses
 import gzip
 import json
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, Any
 
@@ -25,12 +27,16 @@ from textmill.words import join_tokens
 
 @dataclass(frozen=True)
 class Row:
-    """One document as it stands in its source: ``line`` counts from 1, ``group`` is kept in one split."""
+    """One document as it stands in its source.
+
+    ``line`` counts from 1, ``group`` is kept in one split, ``date`` (YYYY-MM-DD) may say which.
+    """
 
     text: str
     file: str
     line: int
     group: str | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,30 @@ def _field(value: dict[str, Any], name: str, number: int, source: Source) -> Row
         if value.get(source.group_field) is None:
             return BadInput(name, number, f"no field {source.group_field!r} (group_field)")
         group = str(value[source.group_field])
-    return Row(text, name, number, group)
+    date = None
+    if source.time_field is not None:
+        date = _day(value.get(source.time_field))
+        if date is None:
+            found = json.dumps(value.get(source.time_field), ensure_ascii=False, default=str)
+            return BadInput(
+                name,
+                number,
+                f"field {source.time_field!r} (time_field): expected a date as 2024-05-31, found {found}",
+            )
+    return Row(text, name, number, group, date)
+
+
+def _day(value: Any) -> str | None:
+    """The day of a date or time of ISO 8601, as YYYY-MM-DD; the first of a year or month. None: no date."""
+    text = str(value).strip()
+    if re.fullmatch(r"\d{4}", text):
+        text += "-01-01"
+    elif re.fullmatch(r"\d{4}-\d{2}", text):
+        text += "-01"
+    try:
+        return datetime.fromisoformat(text).date().isoformat()
+    except ValueError:
+        return None
 
 
 def _csv(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
@@ -282,7 +311,8 @@ def _parquet(path: str, source: Source, where: str) -> Items:
         except pa.ArrowInvalid as error:
             yield BadInput(path, 0, f"not Parquet: {error}")
             return
-        wanted = [field for field in (source.text_field, source.group_field) if field]
+        fields = (source.text_field, source.group_field, source.time_field)
+        wanted = [field for field in fields if field]
         missing = [field for field in wanted if field not in table.schema_arrow.names]
         if missing:
             found = ", ".join(table.schema_arrow.names)

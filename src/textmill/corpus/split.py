@@ -19,10 +19,17 @@ def unit(key: str, purpose: str) -> float:
     return int.from_bytes(digest, "big") / 2.0**64
 
 
-def assign(keys: Sequence[str], spec: Split) -> list[str]:
-    """The split of each key: a document's duplicate cluster, or its group. Other keys play no part in it."""
+def assign(keys: Sequence[str], dates: Sequence[str | None], spec: Split) -> list[str]:
+    """The split of each key: a document's duplicate cluster, or its group. Other keys play no part in it.
+
+    dates: the day (YYYY-MM-DD) of each key that goes by ``spec.dates`` and not by its hash.
+    """
     names = []
-    for key in keys:
+    for key, day in zip(keys, dates, strict=True):
+        if spec.dates is not None and day is not None:
+            late = "validation" if day < spec.dates.test else "test"
+            names.append("train" if day < spec.dates.validation else late)
+            continue
         number = unit(key, "split")
         if number < spec.test:
             names.append("test")

@@ -1,7 +1,9 @@
 """How surprising a text is to the corpus it stands in, by pairs of characters.
 
-A small language model that needs no training file: noise, in whatever script, is made of pairs that the
-other documents do not have.
+A perplexity filter (Wenzek et al. 2020, "CCNet") by a small language model that needs no training
+file: noise, in whatever script, is made of pairs that the other documents do not have. CCNet's 5-grams of
+subwords are learned from Wikipedia; these of characters from the documents themselves, without the one that
+is looked at, and each pair of a document counts once, so that no document makes itself probable.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -34,7 +35,8 @@ class Source(Block):
     encoding: str = "utf-8"
     unit: Literal["document", "paragraph", "line"] | None = None
     text_field: str | Annotated[int, Field(ge=0)] | None = None  # a number: column of a CSV without header
-    group_field: str | None = None
+    group_field: str | None = None  # its rows stay in one split
+    time_field: str | None = None  # its date says the split, by split.dates
     dataset: str | None = None
     revision: str | None = None
     split: str | None = None
@@ -55,7 +57,19 @@ class Source(Block):
             raise ValueError(f"a source of format {self.format} needs {' and '.join(missing)}")
         if isinstance(self.text_field, int) and self.format != "csv":
             raise ValueError("text_field is a number only for format csv, in a file without header")
+        for key in ("group_field", "time_field"):
+            if getattr(self, key) is not None and self.format not in ("jsonl", "csv", "parquet", "hub"):
+                raise ValueError(f"a source of format {self.format} has no fields for {key}")
+        if self.group_field is not None and self.time_field is not None:
+            raise ValueError("a source is split by group_field or by time_field, not by both")
         return self
+
+
+class Examples(Block):
+    """Files of texts that the corpus should be like, and unlike: JSON lines with a field ``text``."""
+
+    good: str
+    bad: str
 
 
 class Text(Block):
@@ -64,7 +78,9 @@ class Text(Block):
     mend_mojibake: bool
     boilerplate_documents: Count  # a line that this many documents of a source share is boilerplate
     max_bytes: Count  # a line, row or file that is larger is bad input
-    measure_surprise: bool  # for the quality rule bigram_surprise
+    measure_surprise: bool  # for the quality rules bigram_surprise and unspaced_bigram_surprise
+    learn_quality: bool  # for the quality rule learned_quality
+    examples: Examples  # what it is learned from
 
 
 class Language(Block):
@@ -119,7 +135,15 @@ QUALITY_RULES: tuple[str, ...] = (
     "replacement_characters",
     "longest_token",
     "bigram_surprise",
+    "unspaced_bigram_surprise",
+    "learned_quality",
 )
+# Rules whose figures ingest measures only where ``text`` says so, and the key that does.
+MEASURED_ON_DEMAND = {
+    "bigram_surprise": "measure_surprise",
+    "unspaced_bigram_surprise": "measure_surprise",
+    "learned_quality": "learn_quality",
+}
 
 
 PERSONAL_DATA = Literal[
@@ -174,11 +198,36 @@ class Decontamination(Block):
     action: Literal["drop", "cut"]
 
 
+class Dates(Block):
+    """The first days (YYYY-MM-DD) of the validation and of the test split."""
+
+    validation: str
+    test: str
+
+    @field_validator("validation", "test")
+    @classmethod
+    def _a_day(cls, day: str) -> str:
+        try:
+            return date.fromisoformat(day).isoformat()
+        except ValueError:
+            raise ValueError('expected a day as "2024-05-31"') from None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Dates:
+        if self.validation >= self.test:
+            raise ValueError(f"validation begins on {self.validation}, not before test on {self.test}")
+        return self
+
+
 class Split(Block):
-    """Shares of the documents, by hash of the duplicate cluster; the rest is for training."""
+    """Shares of the documents, by hash of the duplicate cluster; the rest is for training.
+
+    Documents with a date go by ``dates``, where there are any.
+    """
 
     validation: Share
     test: Share
+    dates: Dates | None
 
 
 class Engine(Block):
@@ -210,8 +259,12 @@ class Corpus(Block):
 
     @model_validator(mode="after")
     def _measured(self) -> Corpus:
-        if "bigram_surprise" in self.quality and not self.text.measure_surprise:
-            raise ValueError("the quality rule bigram_surprise needs text.measure_surprise: true")
+        for rule, key in MEASURED_ON_DEMAND.items():
+            if rule in self.quality and not getattr(self.text, key):
+                raise ValueError(f"the quality rule {rule} needs text.{key}: true")
+        dated = [name for name, source in self.sources.items() if source.time_field is not None]
+        if dated and self.split.dates is None:
+            raise ValueError(f"sources.{dated[0]}.time_field needs split.dates")
         return self
 
     @field_validator("quality")

@@ -22,7 +22,7 @@ def load(path: str | Path = "params.yaml") -> Params:
     """Read and validate ``path``; raises UserError naming each wrong key, its line and what is right."""
     path = Path(path)
     tree = read_yaml(path)
-    merged = _inherit(tree)
+    merged = _inherit(path, tree)
     try:
         # JSON mode: lists become tuples and whole numbers floats, and nothing else is converted.
         return Params.model_validate_json(json.dumps(merged))
@@ -65,9 +65,13 @@ def merge(base: Any, over: Any) -> Any:
     return merged
 
 
-def _inherit(tree: CommentedMap) -> dict[str, Any]:
+def _inherit(path: Path, tree: CommentedMap) -> dict[str, Any]:
     """Complete each model's architecture and training, and each task's finetune, from the shared blocks."""
-    plain = json.loads(json.dumps(tree))
+
+    def foreign(value: Any) -> Any:
+        raise UserError(f'{path}: {value}: a date stands in quotes, as "{value}"')
+
+    plain = json.loads(json.dumps(tree, default=foreign))
     places = [
         (model, key, key) for model in _blocks(plain, "pretrain") for key in ("architecture", "training")
     ]

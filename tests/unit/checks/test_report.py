@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.unit.browser import CHROMIUM, Browser
 from textmill.checks import Report, check_corpus, data_docs, report
 from textmill.checks.definitions import DEFINITIONS
 from textmill.errors import UserError
@@ -109,6 +110,25 @@ def test_data_docs_are_offline_deterministic_and_hold_no_text(dirty: Report, tmp
     documents = (tmp_path / "a" / "documents.html").read_text(encoding="utf-8")
     assert "could not run" in documents
     assert "values must be less than or equal to" in documents  # what the library itself says
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_browser_loads_nothing_beside_the_page(dirty: Report, tmp_path: Path) -> None:
+    docs = tmp_path / "data_docs"
+    dirty.write_data_docs(docs)
+    browser = Browser(tmp_path / "profile")
+    try:
+        for name in sorted(path.name for path in docs.iterdir()):
+            browser.requests.clear()
+            address = (docs / name).as_uri()
+            browser.open(address)
+            browser.run("new Promise(done => setTimeout(done, 300))")
+            assert browser.requests == [address]
+            assert browser.run("document.body.innerText.length") > 100
+        assert browser.troubles == []
+    finally:
+        browser.close()
 
 
 def test_every_check_has_a_key_a_sentence_and_a_page(params: Params) -> None:

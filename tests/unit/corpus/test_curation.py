@@ -246,6 +246,77 @@ def test_group_stays_together(tmp_path, corpus_params):
     assert sum(map(len, groups)) == 12
 
 
+def splits(corpus: Path) -> dict[str, str]:
+    """The split of each kept text."""
+    return {
+        text: split
+        for split in ("train", "validation", "test")
+        for text in pl.read_parquet(corpus / f"{split}.parquet")["text"]
+    }
+
+
+@pytest.mark.parametrize("make", [english, chinese])
+def test_dated_documents_are_split_by_time(tmp_path, corpus_params, make):
+    draw = random.Random(17)
+    days = [f"202{year}-{month:02d}-15" for year in (2, 3, 4) for month in range(1, 13)]
+    dated = {make(draw): day for day in days for _ in range(3)}
+    early = next(text for text, day in dated.items() if day == "2022-05-15")
+    late = next(text for text, day in dated.items() if day == "2024-12-15")
+    copies = {early + " Again." if make is english else early + "又来了。": "2024-12-15"}
+    write_jsonl(tmp_path / "a.jsonl", ({"t": text, "d": day} for text, day in (dated | copies).items()))
+    write_jsonl(tmp_path / "b.jsonl", ({"t": make(draw)} for _ in range(100)))
+    # Added later: other documents, and an early copy of a document that stands in test.
+    write_jsonl(tmp_path / "c.jsonl", [{"t": make(draw), "d": "2023-12-31"}, {"t": late, "d": "2020"}])
+
+    def corpus(names: str) -> dict[str, str]:
+        common = {"format": "jsonl", "text_field": "t"}
+        made = {name: {**common, "path": str(tmp_path / f"{name}.jsonl")} for name in names}
+        for name in set(names) - {"b"}:
+            made[name]["time_field"] = "d"
+        dates = {"validation": "2023-12-31", "test": "2024-06-15"}
+        split = {"validation": 0.3, "test": 0.3, "dates": dates}
+        run(corpus_params(made, split=split, language={"min_confidence": 0.0}), tmp_path / names, {})
+        return splits(tmp_path / names / "corpus")
+
+    found = corpus("ab")
+    for text, day in dated.items():
+        if text != early:
+            assert found[text] == (
+                "train" if day < "2023-12-31" else "validation" if day < "2024-06-15" else "test"
+            )
+    # A later copy of an early document is no news: it takes the place of the early one, in training.
+    assert early not in found
+    assert found[next(iter(copies))] == "train"
+    # Documents without a date go by hash beside them.
+    undated = [split for text, split in found.items() if text not in dated | copies]
+    assert {split: undated.count(split) > 15 for split in ("train", "validation", "test")} == {
+        "train": True, "validation": True, "test": True,
+    }  # fmt: skip
+    more = corpus("abc")
+    assert found.items() <= more.items()
+    assert sorted(more.values()).count("validation") == list(found.values()).count("validation") + 1
+
+
+@pytest.mark.parametrize(
+    ("source", "split", "message"),
+    [
+        ({"time_field": "d"}, {}, "sources.one.time_field needs split.dates"),
+        ({"time_field": "d", "group_field": "g"}, {}, "by group_field or by time_field, not by both"),
+        (
+            {"format": "text", "unit": "line", "time_field": "d"},
+            {},
+            "format text has no fields for time_field",
+        ),
+        ({}, {"validation": "2024-05-31", "test": "2024-05-31"}, "not before test on 2024-05-31"),
+        ({}, {"validation": "31.05.2024", "test": "2024-06-30"}, 'a day as "2024-05-31"'),
+    ],
+)
+def test_slips_in_a_split_by_time_are_told(corpus_params, source, split, message):
+    source = {"format": "jsonl", "path": "a.jsonl", "text_field": "t", **source}
+    with pytest.raises(ValueError, match=message):
+        corpus_params({"one": source}, split={"dates": split or None})
+
+
 def test_sampling_weights_and_shares(tmp_path, corpus_params):
     draw = random.Random(14)
     for name, make in (("a", english), ("b", english), ("c", chinese)):

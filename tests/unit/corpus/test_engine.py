@@ -49,6 +49,17 @@ def both(params, folder: Path) -> None:
     curate(params, folder / "documents", {}, folder / "corpus")
 
 
+def test_a_single_item_is_done_without_starting_the_engine(tmp_path, monkeypatch):
+    def started(*_):
+        raise AssertionError("the engine was started")
+
+    monkeypatch.setattr(engine, "_daft", started)
+    manifest = Manifest(tmp_path / "work", "x")
+    assert engine.run(lambda name, item: {"double": 2 * item}, {"a": 1}, manifest, NATIVE) == [{"double": 2}]
+    with pytest.raises(AssertionError, match="was started"):
+        engine.run(lambda name, item: {}, {"b": 1, "c": 2}, manifest, NATIVE)
+
+
 def test_what_is_finished_is_not_done_again_and_a_cut_line_is_forgotten(tmp_path):
     def work(name: str, item: int) -> dict:
         if item == 3:

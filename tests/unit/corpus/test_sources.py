@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 import zipfile
+from datetime import date, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 from textmill.corpus import ingest
 from textmill.corpus.sources import BadInput, Row, read
 from textmill.errors import UserError
+from textmill.records import write_jsonl
+
+BY_DATE = {"dates": {"validation": "2024-01-01", "test": "2024-07-01"}}
 
 
 def rows(corpus_params, path: Path | str, **source) -> list[tuple[str, int, str]]:
@@ -27,7 +31,7 @@ def rows(corpus_params, path: Path | str, **source) -> list[tuple[str, int, str]
 
 def problems(corpus_params, path: Path | str, limit: int | None = None, **source) -> list[str]:
     over = {"text": {"max_bytes": limit}} if limit else {}
-    params = corpus_params({"one": {"path": str(path), **source}}, **over)
+    params = corpus_params({"one": {"path": str(path), **source}}, split=BY_DATE, **over)
     return [str(item) for item in read("one", params) if isinstance(item, BadInput)]
 
 
@@ -227,6 +231,14 @@ BAD = {
     "missing group": (
         "a.jsonl", b'{"t": "a"}\n', {**JSONL, "group_field": "g"}, "a.jsonl:1: no field 'g'",
     ),
+    "missing date": (
+        "a.jsonl", b'{"t": "a"}\n', {**JSONL, "time_field": "d"},
+        "a.jsonl:1: field 'd' (time_field): expected a date as 2024-05-31, found null",
+    ),
+    "no date": (
+        "a.csv", b"t,d\na,31.05.2024\n", {**CSV, "time_field": "d"},
+        "a.csv:2: field 'd' (time_field): expected a date as 2024-05-31, found \"31.05.2024\"",
+    ),
     "missing column": (
         "a.csv", b"a,b\n1,2\n", CSV, "a.csv:1: no column 't'; found: a, b",
     ),
@@ -250,6 +262,30 @@ BAD = {
         "a.warc", warc(PAGE, length=10**6), {"format": "warc"}, "a.warc:1: broken WARC record",
     ),
 }  # fmt: skip
+
+
+DATES = {
+    "2024-05-31": "2024-05-31",
+    "20240531": "2024-05-31",
+    "2024-05-31T23:59:59Z": "2024-05-31",
+    "2024-05-31 08:00:00+08:00": "2024-05-31",
+    "2024-05": "2024-05-01",
+    "2024": "2024-01-01",
+    2024: "2024-01-01",
+}
+
+
+def test_dates_of_iso_8601_are_days(corpus_params, tmp_path):
+    write_jsonl(tmp_path / "a.jsonl", ({"t": "磨坊", "d": day} for day in DATES))
+    days = [date(2024, 5, 31), datetime(2024, 5, 31, 8, 30)]
+    for number, day in enumerate(days):
+        pl.DataFrame({"t": ["the mill"], "d": [day]}).write_parquet(tmp_path / f"{number}.parquet")
+    found = []
+    for name in ("a.jsonl", "0.parquet", "1.parquet"):
+        source = {**(JSONL if name.endswith("l") else PARQUET), "time_field": "d"}
+        spec = corpus_params({"s": {"path": str(tmp_path / name), **source}}, split=BY_DATE)
+        found += [row.date for row in read("s", spec)]
+    assert found == [*DATES.values(), "2024-05-31", "2024-05-31"]
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
+from tests.unit.browser import CHROMIUM, Browser
 from textmill.prediction import Predictor
 from textmill.serving import Limits
 from textmill.serving.app import create_app
 
-_spec = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
-assert _spec
-assert _spec.loader
-browser_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(browser_module)
-
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(browser_module.CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 
 
@@ -48,7 +41,7 @@ def address(predictors: dict[str, Predictor]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A browser that the tests share."""
-    opened = browser_module.Browser(tmp_path_factory.mktemp("profile"))
+    opened = Browser(tmp_path_factory.mktemp("profile"))
     yield opened
     opened.close()
 

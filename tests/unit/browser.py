@@ -15,7 +15,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 class Browser:
-    """One page; ``troubles`` collects what its console reports as errors."""
+    """One page; ``troubles`` collects what its console reports as errors, ``requests`` what it loads."""
 
     def __init__(self, profile: Path) -> None:
         to_browser, self._write = map(_high, os.pipe())
@@ -38,9 +38,10 @@ class Browser:
         self._buffer = b""
         self._session: str | None = None
         self.troubles: list[str] = []
+        self.requests: list[str] = []
         page = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -58,6 +59,8 @@ class Browser:
                 return result
             if answer.get("method") == "Runtime.exceptionThrown":
                 self.troubles.append(str(answer["params"]["exceptionDetails"]))
+            if answer.get("method") == "Network.requestWillBeSent":
+                self.requests.append(answer["params"]["request"]["url"])
             if answer.get("method") == "Log.entryAdded" and answer["params"]["entry"]["level"] == "error":
                 self.troubles.append(str(answer["params"]["entry"]))
 
