@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import errno
+import gc
 import os
 import shutil
 import signal
@@ -261,7 +262,15 @@ def run_stage(name: str, work: Callable[[Stage], None]) -> None:
     parser.add_argument("item", nargs="?", help="the model or task, for stages that loop over them")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a user's mistake too")
     arguments = parser.parse_args()
-    sys.exit(_run(name, arguments.item, work, debug=arguments.debug))
+    # What imports make lives to the end: collecting garbage among it takes a quarter of a stage's start.
+    gc.disable()
+
+    def begin(stage: Stage) -> None:
+        gc.freeze()
+        gc.enable()
+        work(stage)
+
+    sys.exit(_run(name, arguments.item, begin, debug=arguments.debug))
 
 
 def _run(name: str, item: str | None, work: Callable[[Stage], None], *, debug: bool) -> int:
