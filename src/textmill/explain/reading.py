@@ -69,8 +69,12 @@ def read(predictor: Predictor, item: Any, target: str | None) -> Reading:
 def _classification(
     family: Any, model: Any, example: Any, features: list[Feature], prediction: Prediction, target: str | None
 ) -> Reading:
-    # A classifier reads the mean of all tokens, or the first, as published encoders do.
-    read_from = () if getattr(model.config, "pooling", "first") == "mean" else (0,)
+    # A classifier reads the markers, the mean of all tokens, or the first, as published encoders do.
+    if markers := getattr(model.config, "marker_ids", None):
+        read_from = tuple(features[0]["input_ids"].index(marker) for marker in markers)
+        features = [{**features[0], "marker_positions": list(read_from)}]
+    else:
+        read_from = () if getattr(model.config, "pooling", "first") == "mean" else (0,)
     if family.task.regression:
         _no_choice(target, "a number")
         targets = [Target("the number", lambda output: output.logits[:, 0], read_from)]

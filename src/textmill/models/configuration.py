@@ -78,6 +78,7 @@ class TransformerConfig(PreTrainedConfig):
     head_bias: bool = False  # of the language-model head
     head_transform: bool = False  # dense, GELU and norm before the head (BERT)
     pooling: Literal["first", "mean"] = "first"  # what a sequence classifier reads
+    marker_ids: list[int] | None = None  # or: tokens of which each stands once, read side by side
     classifier_dense: bool = True  # dense and tanh before the classifier (BERT)
     classifier_dropout: float = 0.1
     crf: bool = False  # a conditional random field over a token classifier's tags

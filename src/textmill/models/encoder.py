@@ -172,14 +172,21 @@ class EncoderForSequenceClassification(TransformerModel):
         position_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
+        marker_positions: Tensor | None = None,
         **kwargs: Any,
     ) -> SequenceClassifierOutput | tuple:
-        """labels: (batch,) -> ``logits`` (batch, labels)."""
+        """labels: (batch,) -> ``logits`` (batch, labels).
+
+        ``marker_positions`` (batch, markers) are where ``config.marker_ids`` stand; they are needed where
+        embeddings are given in place of ids.
+        """
         return_dict = kwargs.pop("return_dict", True)
         output = self.model(
             input_ids, attention_mask, token_type_ids, position_ids, None, inputs_embeds, **kwargs
         )
-        logits = self.classifier(output.last_hidden_state, attention_mask)
+        if marker_positions is None and input_ids is not None:
+            marker_positions = self.classifier.find(input_ids)
+        logits = self.classifier(output.last_hidden_state, attention_mask, marker_positions)
         result = SequenceClassifierOutput(
             loss=None if labels is None else classification_loss(logits, labels, self.config.problem_type),
             logits=logits,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,22 +27,28 @@ class HeadTransform(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Pools a sequence into one vector and maps it to a score a label.
+    """Makes one vector of a sequence and maps it to a score a label.
 
-    The vector is the first token's state, or the mean of all that are not padding; after Devlin et al.
+    The vector is the first token's state, the mean of all that are not padding, or the states of marker
+    tokens side by side (the entity start of Baldini Soares et al. 2019, figure 3f); after Devlin et al.
     2019 it goes through a dense layer and tanh.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.pooling = config.pooling
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size) if config.classifier_dense else None
+        self.markers = config.marker_ids
+        width = config.hidden_size * len(self.markers or [0])
+        self.dense = nn.Linear(width, width) if config.classifier_dense else None
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.output = nn.Linear(config.hidden_size, config.num_labels or 2)
+        self.output = nn.Linear(width, config.num_labels or 2)
 
-    def forward(self, x: Tensor, padding: Tensor | None) -> Tensor:
-        """x: (batch, length, width), padding: (batch, length) -> (batch, labels)."""
-        if self.pooling == "first":
+    def forward(self, x: Tensor, padding: Tensor | None, markers: Tensor | None) -> Tensor:
+        """x: (batch, length, width), padding: (batch, length), markers: positions (batch, markers) ->
+        (batch, labels)."""
+        if markers is not None:
+            pooled = x.gather(1, markers[..., None].expand(-1, -1, x.shape[-1])).flatten(1)
+        elif self.pooling == "first":
             pooled = x[:, 0]
         elif padding is None:
             pooled = x.mean(dim=1)
@@ -51,6 +58,12 @@ class Classifier(nn.Module):
         if self.dense is not None:
             pooled = self.dense(self.dropout(pooled)).tanh()
         return self.output(self.dropout(pooled))
+
+    def find(self, ids: Tensor) -> Tensor | None:
+        """The positions of the markers in ids (batch, length), the first token's where one is missing."""
+        if self.markers is None:
+            return None
+        return torch.stack([(ids == marker).int().argmax(dim=1) for marker in self.markers], dim=1)
 
 
 def classification_loss(logits: Tensor, labels: Tensor, problem: str | None) -> Tensor:

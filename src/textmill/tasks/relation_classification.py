@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from textmill.records import Example
 from textmill.tasks import scores
@@ -13,6 +14,10 @@ from textmill.tasks.sequence_classification import SequenceClassification
 
 class RelationClassification(SequenceClassification):
     added_tokens = tuple(token for pair in MARKERS.values() for token in pair)
+
+    def model_config(self) -> dict[str, Any]:
+        opening = [self.tokenizer.convert_tokens_to_ids(begin) for begin, _ in MARKERS.values()]
+        return {**super().model_config(), "marker_ids": opening}
 
     def text(self, example: Example) -> tuple[str, str | None]:
         return mark(example), None

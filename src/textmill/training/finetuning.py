@@ -168,10 +168,13 @@ def prepare(params: Params, name: str, seed: int, data: Path, model: Path) -> Be
     specs = [task, *(params.tasks[other] for other in task.finetune.auxiliary)]
     added = sum(prepare_tokenizer(FAMILIES[spec.family], tokenizer) for spec in specs)
     families = [FAMILIES[spec.family](spec, tokenizer) for spec in specs]
+    known = transformers.AutoConfig.from_pretrained(model)  # a published architecture has no marker_ids
     torch.manual_seed(seed)  # the new heads' weights
     networks: list[PreTrainedModel] = [
         getattr(transformers, each.auto_class).from_pretrained(
-            model, dtype=torch.float32, **each.model_config()
+            model,
+            dtype=torch.float32,
+            **{key: value for key, value in each.model_config().items() if hasattr(known, key)},
         )
         for each in families
     ]

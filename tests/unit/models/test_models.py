@@ -335,3 +335,22 @@ def test_import_says_what_it_cannot_read(tmp_path: Path) -> None:
         UserError, match="type t5 cannot be imported; known: bert, roberta, gpt2, llama, bart"
     ):
         import_checkpoint(tmp_path / "t5", tmp_path / "out")
+
+
+def test_a_classifier_reads_the_states_of_its_markers_side_by_side() -> None:
+    config = EncoderConfig(
+        vocab_size=20, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        intermediate_size=32, num_labels=3, marker_ids=[7, 5],
+    )  # fmt: skip
+    model = build("encoder", "sequence_classification", config, seed=1).eval()
+    ids = torch.tensor([[2, 5, 9, 7, 3], [2, 7, 5, 3, 0]])
+    mask = (ids != 0).long()
+    with torch.no_grad():
+        found = model(input_ids=ids, attention_mask=mask).logits
+        states = model.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        read = torch.cat([states[[0, 1], [3, 1]], states[[0, 1], [1, 2]]], dim=1)
+        assert torch.equal(found, model.classifier.output(model.classifier.dense(read).tanh()))
+        embedded = model.get_input_embeddings()(ids)
+        places = torch.tensor([[3, 1], [1, 2]])
+        again = model(inputs_embeds=embedded, attention_mask=mask, marker_positions=places).logits
+    assert torch.equal(found, again)
