@@ -485,8 +485,10 @@ def _run_script(folder, *, devices, size, dropout=0.0, log_every=1, stop=1000):
 
 
 KILLED = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
 sys.path[:0] = [{src!r}, {here!r}]
 import time
 import test_fit
