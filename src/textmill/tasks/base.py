@@ -40,7 +40,9 @@ class Family(ABC):
     added_tokens: ClassVar[tuple[str, ...]] = ()
     generates: ClassVar[bool] = False
 
-    threshold: float | None = None  # certainty below which an answer is the task's out_of_scope label
+    # Fitted on dev: the certainty below which an answer is the task's out_of_scope label, or by how much the
+    # score of a span must exceed that of no answer.
+    threshold: float | None = None
 
     def __init__(self, task: Task, tokenizer: PreTrainedTokenizerBase) -> None:
         self.task = task
@@ -52,6 +54,9 @@ class Family(ABC):
     def model_config(self) -> dict[str, Any]:
         """Settings of the model's configuration that follow from the task."""
         return {}
+
+    def prepare(self, train: Sequence[Example]) -> None:  # noqa: B027
+        """Look at the training examples before the training, where the family has to know them."""
 
     @abstractmethod
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 LONGEST = 64  # tokens an answer; only bounds the search
+ALWAYS = -1e9  # the threshold of a task all of whose questions have an answer
 
 
 class SpanExtraction(Family):
@@ -54,6 +55,18 @@ class SpanExtraction(Family):
         return [(s[:n], e[:n]) for s, e, n in zip(starts, ends, lengths, strict=True)]
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        (score, start, end), nothing, total = self._best(features, outputs)
+        total = np.logaddexp(total, nothing)
+        if score - nothing <= (self.threshold or 0.0):
+            return {"prediction": {"text": "", "start": 0}, "score": round(float(np.exp(nothing - total)), 6)}
+        answer = {"text": example["context"][start:end], "start": start}
+        return {"prediction": answer, "score": round(float(np.exp(score - total)), 6)}
+
+    def _best(
+        self, features: Sequence[Feature], outputs: Sequence[Any]
+    ) -> tuple[tuple[float, int, int], float, float]:
+        """The best span over all windows (score, start, end), the score of no answer, and the logarithm of
+        the sum over all spans."""
         best, nothing, total = (-np.inf, 0, 0), np.inf, -np.inf
         for feature, (starts, ends) in zip(features, outputs, strict=True):
             own = feature["_spans"]
@@ -69,12 +82,32 @@ class SpanExtraction(Family):
             i, j = np.unravel_index(int(pairs.argmax()), pairs.shape)
             if pairs[i, j] > best[0]:
                 best = (float(pairs[i, j]), own[i][0], own[j][1])
-        score, start, end = best
-        total = np.logaddexp(total, nothing)
-        if score <= nothing:
-            return {"prediction": {"text": "", "start": 0}, "score": round(float(np.exp(nothing - total)), 6)}
-        answer = {"text": example["context"][start:end], "start": start}
-        return {"prediction": answer, "score": round(float(np.exp(score - total)), 6)}
+        return best, nothing, total
+
+    def prepare(self, train: Sequence[Example]) -> None:
+        # Windows beside the answer teach "no answer" even where every question has one.
+        self.threshold = ALWAYS if all(example["answers"] for example in train) else None
+
+    def fit_threshold(self, dev: Sequence[Example], model: PreTrainedModel, batch_size: int) -> float:
+        """By how much an answer's score must exceed that of no answer: what gives the best F1 on ``dev``
+        (Devlin et al. 2019, section 4.3), the one nearest to 0 among equals."""
+        if self.threshold == ALWAYS:
+            return ALWAYS
+        windows_of, outputs = self.outputs(model, dev, batch_size)
+        margins, gains = [], []
+        for example, features, found in zip(dev, windows_of, outputs, strict=True):
+            (score, start, end), nothing, _ = self._best(features, found)
+            truths = [answer["text"] for answer in example["answers"]] or [""]
+            answer = example["context"][start:end]
+            margins.append(score - nothing)
+            gains.append(scores.token_f1(answer, truths) - scores.token_f1("", truths))
+        order = np.argsort(margins, kind="stable")[::-1]
+        edges = np.array(margins)[order]
+        total = np.concatenate([[0.0], np.cumsum(np.array(gains)[order])])
+        # Between two margins; before the first nothing is answered, after the last everything.
+        between = np.concatenate([edges[:1] + 1.0, (edges[:-1] + edges[1:]) / 2, edges[-1:] - 1.0])
+        best = np.flatnonzero(total >= total.max() - 1e-9)
+        return round(float(between[best[np.argmin(np.abs(between[best]))]]), 6)
 
     def gold(self, example: Example) -> Any:
         return example.get("answers")

@@ -10,6 +10,7 @@ import numpy as np
 from textmill.errors import UserError
 from textmill.records import Example
 from textmill.tasks.base import Family
+from textmill.tasks.span_extraction import SpanExtraction
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,8 +26,11 @@ def calibrate(
 
     The temperature divides the weights of the last linear map, so that whoever loads the model, this code or
     stock transformers, has the calibrated probabilities; predictions stay as they were. Returns
-    ``temperature`` and, for a task with an out_of_scope label, ``threshold``; nothing for other tasks.
+    ``temperature`` and, for a task with an out_of_scope label, ``threshold``; for spans ``threshold``, the
+    margin over no answer; nothing for other tasks.
     """
+    if isinstance(family, SpanExtraction):
+        return {"threshold": family.fit_threshold(dev, model, batch_size)}
     if not family.task.one_label:
         return {}
     labels = [label for label in family.task.labels or () if label != family.task.finetune.out_of_scope]

@@ -183,6 +183,7 @@ def prepare(params: Params, name: str, seed: int, data: Path, model: Path) -> Be
     if added:
         networks[0].resize_token_embeddings(len(tokenizer))
     train = read_examples(data, "train")
+    families[0].prepare(train)
     others = [read_examples(data.parent / other, "train") for other in task.finetune.auxiliary]
     return Beginning(
         families=families,

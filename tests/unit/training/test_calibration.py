@@ -9,6 +9,7 @@ import pytest
 
 from textmill.errors import UserError
 from textmill.params import load
+from textmill.tasks.span_extraction import SpanExtraction
 from textmill.training.calibration import calibrate, softened, temperature, threshold
 
 
@@ -108,3 +109,40 @@ def test_the_threshold_tells_what_is_out_of_scope_and_needs_some_of_it_on_dev() 
     assert 0 < found["threshold"] < 1
     with pytest.raises(UserError, match="no example labelled 'oos'"):
         calibrate(family, model, _examples(["negative", "positive"] * 20), 8)
+
+
+class Spans(SpanExtraction):
+    """A reader whose score of the span "b" over that of no answer is the example's ``margin``."""
+
+    def __init__(self) -> None:
+        super().__init__(load().tasks["questions"], None)  # type: ignore[arg-type]
+
+    def outputs(self, model: Any, examples: Any, batch_size: int, run: Any = None) -> Any:
+        features = [[{"_spans": [(0, 0), (0, 1), (2, 3)]}] for _ in examples]
+        rows = [[(np.array([0.0, -50.0, e["margin"]]), np.array([0.0, -50.0, 0.0]))] for e in examples]
+        return features, rows
+
+
+def _asked(margin: float, answer: str) -> dict[str, Any]:
+    answers = [{"text": answer, "start": 2}] if answer else []
+    return {"question": "what?", "context": "a b", "answers": answers, "margin": margin}
+
+
+def test_no_answer_is_given_below_the_margin_that_dev_asks_for() -> None:
+    family = Spans()
+    dev = [_asked(5.0, "b"), _asked(4.0, "b"), _asked(2.0, ""), _asked(1.0, ""), _asked(-3.0, "")]
+    family.prepare(dev)
+    found = calibrate(family, None, dev, 8)  # type: ignore[arg-type]
+    assert found["threshold"] == pytest.approx(3.0)  # half way between 4, an answer, and 2, none
+    family.threshold = found["threshold"]
+    answers = [p["prediction"]["text"] for p in family.predict(None, dev, 8)]  # type: ignore[arg-type]
+    assert answers == ["b", "b", "", "", ""]
+
+
+def test_where_every_question_has_an_answer_one_is_always_given() -> None:
+    family = Spans()
+    dev = [_asked(-5.0, "b"), _asked(4.0, "b")]
+    family.prepare(dev)
+    family.threshold = calibrate(family, None, dev, 8)["threshold"]  # type: ignore[arg-type]
+    answers = [p["prediction"]["text"] for p in family.predict(None, dev, 8)]  # type: ignore[arg-type]
+    assert answers == ["b", "b"]
