@@ -10,16 +10,11 @@ from textmill.records import read_json
 
 def headlines(params: Params, root: Path) -> dict[str, float]:
     """Each model's bits per byte and each task's score by the metric of its gate, by names for MLflow."""
-    models = {
-        f"models/{name}.bits_per_byte": read_json(root / "metrics" / "pretrain" / f"{name}.json")[
-            "bits_per_byte"
-        ]
-        for name in params.pretrain
-    }
+    found = {name: read_json(root / "metrics" / "pretrain" / f"{name}.json") for name in params.pretrain}
     scores = {name: read_json(root / "data" / "predictions" / name / "scores.json") for name in params.tasks}
-    return models | {
-        f"tasks/{name}.{found['headline']}": found["metrics"][found["headline"]]
-        for name, found in scores.items()
+    return {f"models/{name}.bits_per_byte": metrics["bits_per_byte"] for name, metrics in found.items()} | {
+        f"tasks/{name}.{score['headline']}": score["metrics"][score["headline"]]
+        for name, score in scores.items()
     }
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS", "2")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # bars of milliseconds, in CI lines
 
 ANSWER_WITHIN = 5.0  # seconds a tracking server may take to say that it is there
 PIPELINE = "textmill.pipeline"  # tag of a parent run: the state of the experiment it stands for

@@ -86,11 +86,14 @@ class Project:
         told = self.run("dvc", "repro", code=code)
         return [line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")], told
 
-    def runs(self):
-        """All runs of the store, newest first."""
+    def client(self):
         import mlflow
 
-        client = mlflow.MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        return mlflow.MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    def runs(self):
+        """All runs of the store, newest first."""
+        client = self.client()
         experiment = client.get_experiment_by_name("textmill")
         return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
 
@@ -119,6 +122,14 @@ def test_every_stage_leaves_its_record_and_a_finished_run_under_one_parent(proje
     parent = runs[parents.pop()]
     assert parent.info.status == "FINISHED"
     assert "finetune@sentiment" in parent.data.tags["mlflow.note.content"]
+    # The pipeline's run has the scores of its tasks, and a training's final figures end its curves.
+    evaluated = next(run for run in runs.values() if run.info.run_name == "evaluate@sentiment")
+    assert parent.data.metrics["tasks/sentiment.accuracy"] == evaluated.data.metrics["accuracy"]
+    trained = next(run for run in runs.values() if run.info.run_name.startswith("pretrain@"))
+    last = trained.data.metrics["steps"]
+    history = project.client().get_metric_history(trained.info.run_id, "bits_per_byte")
+    assert max(point.step for point in history) == last
+    assert trained.data.metrics["bits_per_byte"] == next(p.value for p in history if p.step == last)
     assert not [run for run in runs.values() if run.info.status == "RUNNING"]
 
 
