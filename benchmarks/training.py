@@ -39,8 +39,8 @@ from textmill.objectives import objective
 from textmill.tasks import FAMILIES
 from textmill.tracking import Run, Tracker
 from textmill.training.data import BucketedBatches, PackedBatches
-from textmill.training.module import flops_per_token
 from textmill.training.precision import resolve
+from textmill.training.resources import flops_per_token
 
 # layers, heads, width, length, batch
 SIZES = {"small": (4, 4, 128, 64, 12), "small48": (4, 4, 128, 64, 48), "decoder": (6, 6, 384, 256, 2),

@@ -163,7 +163,7 @@ def lightning_runner(family: Family, model: PreTrainedModel, params: Params, log
     from pytorch_lightning import LightningModule, Trainer
     from torch.utils.data import DataLoader
 
-    from textmill.training.module import quiet
+    from textmill.training.quiet import quiet
 
     class Prediction(LightningModule):
         def __init__(self) -> None:

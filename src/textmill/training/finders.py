@@ -27,8 +27,12 @@ from textmill.params import Params, Trainer, Training
 from textmill.training import finetuning, pretraining
 from textmill.training.data import Batches, BucketedBatches, PackedBatches, Stream
 from textmill.training.fit import make_ready, make_trainer
-from textmill.training.module import Interval, Module, Plan, memory, quiet
+from textmill.training.guard import Guard
+from textmill.training.module import Module
+from textmill.training.plan import Plan
 from textmill.training.precision import resolve
+from textmill.training.quiet import quiet
+from textmill.training.resources import memory
 
 LOW, HIGH = 1e-6, 1.0  # learning rates of the range test
 STEPS = 100  # of the range test
@@ -132,11 +136,19 @@ def find_batch_size(params: Params, root: Path, name: str) -> str:
     return "\n".join([*_table(["batch_size", "tokens/s", "GB"], table), "", told, "", *block, "", note])
 
 
+class Unguarded(Guard):
+    """Lets the range test go on: a loss that is lost is how it ends."""
+
+    def check_step(self, *_: Any) -> None:
+        """Nothing is checked."""
+
+
 class RangeTest(Module):
     """A training whose learning rate rises from step to step; ``rows`` has the rate and the loss of each."""
 
     def __init__(self, model: Any, plan: Plan) -> None:
         super().__init__(model, plan)
+        self.guard = Unguarded(plan, self.checkpoints)
         self.rows: list[tuple[float, float]] = []
 
     def _rate(self, step: int) -> float:
@@ -146,18 +158,17 @@ class RangeTest(Module):
     def _factor(self, step: int) -> float:
         return self._rate(step) / self.training_spec.learning_rate
 
-    def _guard(self, *_: Any) -> None:
-        """Nothing: a loss that is lost is how the test ends."""
-
     def on_train_batch_end(self, *_: Any) -> None:
         done = self._step
         super().on_train_batch_end()
         if self._step == done:  # within an accumulation
             return
-        loss = float(torch.stack(self.interval.losses).mean())
-        tokens = float(sum(float(count) for count in self.interval.tokens))
-        self.progress.show(self._step, self.elapsed, loss, tokens / (time.monotonic() - self.interval.since))
-        self.interval = Interval(since=time.monotonic())
+        gathered = self.meter.interval
+        loss = float(torch.stack(gathered.losses).mean())
+        tokens = float(sum(float(count) for count in gathered.tokens))
+        rate = tokens / (time.monotonic() - gathered.since)
+        self.progress.show(self._step, self.meter.elapsed, loss, rate)
+        self.meter.begin()
         if math.isfinite(loss):
             self.rows.append((self._rate(self._step - 1), loss))
         if not self.rows or not loss <= self.training_spec.divergence * self.rows[0][1]:
@@ -180,7 +191,7 @@ class Trial(Module):
 
     def on_train_batch_end(self, *_: Any) -> None:
         super().on_train_batch_end()
-        float(self.interval.losses[-1])  # a GPU's work is done only when its result is read
+        float(self.meter.interval.losses[-1])  # a GPU's work is done only when its result is read
         self.marks.append(time.monotonic())
         self.peak = max(self.peak, memory(self.device))
 
@@ -192,7 +203,7 @@ def _measure(subject: Subject, size: int) -> tuple[float, float]:
     # The first step makes the optimiser's state; the second has it in memory.
     largest = _run(Trial, subject, subject.longest(size), 2, 1)
     usual = _run(Trial, subject, subject.batches(size), TIMED + 1, 1)
-    tokens = sum(float(count) for count in usual.interval.tokens[1:])
+    tokens = sum(float(count) for count in usual.meter.interval.tokens[1:])
     return tokens / (usual.marks[-1] - usual.marks[0]), max(largest.peak, usual.peak)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,9 +17,14 @@ from textmill import params
 from textmill.errors import UserError
 from textmill.records import read_json
 from textmill.training import optimizers
+from textmill.training.best import BEST
+from textmill.training.checkpoints import CHECKPOINT
 from textmill.training.data import Batches, PackedBatches, Stream
-from textmill.training.module import BEST, CHECKPOINT, RESULT, Module, Plan, quiet
+from textmill.training.module import RESULT, Module
+from textmill.training.plan import Plan
 from textmill.training.precision import resolve
+from textmill.training.quiet import quiet
+from textmill.training.resources import peak_flops
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -223,19 +227,3 @@ def _with_lora(model: PreTrainedModel, spec: params.Lora) -> Any:
     alpha: Any = spec.alpha  # a ratio, whatever its annotation in peft says
     config = LoraConfig(r=spec.rank, lora_alpha=alpha, target_modules=body, modules_to_save=heads or None)
     return get_peft_model(model, config)
-
-
-def peak_flops(trainer: params.Trainer) -> float:
-    """FLOP/s of a large matrix product on this machine in the precision of the run; takes some 50 ms."""
-    cuda = torch.cuda.is_available() and trainer.accelerator in ("auto", "gpu", "cuda")
-    device, size = ("cuda", 8192) if cuda else ("cpu", 1024)
-    dtype = {"32-true": torch.float32, "16-mixed": torch.float16}.get(trainer.precision, torch.bfloat16)
-    a = torch.ones(size, size, device=device, dtype=dtype)
-    best = math.inf
-    for _ in range(4):
-        start = time.perf_counter()
-        a @ a
-        if cuda:
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * size**3 / best

@@ -47,6 +47,11 @@ def freeze(model: nn.Module, layers: int) -> None:
             model.get_parameter(name).requires_grad_(False)
 
 
+def trained(model: nn.Module) -> list[Tensor]:
+    """The parameters that are in training, in the model's order."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
 def lowest_thawed(top: int, over: float, progress: float) -> int:
     """The lowest depth that trains at ``progress`` of the budget under gradual unfreezing.
 

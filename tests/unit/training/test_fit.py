@@ -20,7 +20,7 @@ from textmill.models.configuration import CONFIGS
 from textmill.params import Budget, EarlyStopping, Lora, Schedule, load
 from textmill.training.data import Batches
 from textmill.training.fit import fit, total_steps
-from textmill.training.module import smoothed_loss
+from textmill.training.losses import smoothed_loss
 from textmill.training.optimizers import depths
 from textmill.training.progress import Progress
 
