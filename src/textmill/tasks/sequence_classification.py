@@ -32,13 +32,13 @@ class SequenceClassification(Family):
         return self.task.labels or ()
 
     def model_config(self) -> dict[str, Any]:
-        if self.task.regression:
-            return {"num_labels": 1, "problem_type": "regression"}
         kind = "multi_label_classification" if self.task.multi_label else "single_label_classification"
+        outputs = self.labels
+        if self.task.regression:
+            kind, outputs = "regression", ("LABEL_0",)  # as transformers names the one number
         return {
-            "num_labels": len(self.labels),
-            "id2label": dict(enumerate(self.labels)),
-            "label2id": {label: i for i, label in enumerate(self.labels)},
+            "id2label": dict(enumerate(outputs)),
+            "label2id": {label: i for i, label in enumerate(outputs)},
             "problem_type": kind,
         }
 

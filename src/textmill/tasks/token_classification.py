@@ -38,7 +38,6 @@ class TokenClassification(Family):
 
     def model_config(self) -> dict[str, Any]:
         return {
-            "num_labels": len(self.tags),
             "id2label": dict(enumerate(self.tags)),
             "label2id": {tag: i for i, tag in enumerate(self.tags)},
             **({"crf": True} if self.task.finetune.crf else {}),

@@ -17,6 +17,7 @@ from textmill.tasks.base import Family, prepare_tokenizer
 from textmill.training.calibration import calibrate
 from textmill.training.data import Batches, BucketedBatches
 from textmill.training.fit import fit, processes
+from textmill.training.loading import load
 from textmill.training.multitask import MixedBatches, MultiTask
 
 if TYPE_CHECKING:
@@ -168,16 +169,8 @@ def prepare(params: Params, name: str, seed: int, data: Path, model: Path) -> Be
     specs = [task, *(params.tasks[other] for other in task.finetune.auxiliary)]
     added = sum(prepare_tokenizer(FAMILIES[spec.family], tokenizer) for spec in specs)
     families = [FAMILIES[spec.family](spec, tokenizer) for spec in specs]
-    known = transformers.AutoConfig.from_pretrained(model)  # a published architecture has no marker_ids
     torch.manual_seed(seed)  # the new heads' weights
-    networks: list[PreTrainedModel] = [
-        getattr(transformers, each.auto_class).from_pretrained(
-            model,
-            dtype=torch.float32,
-            **{key: value for key, value in each.model_config().items() if hasattr(known, key)},
-        )
-        for each in families
-    ]
+    networks = [load(each, model) for each in families]
     for each, made in zip(families, networks, strict=True):
         each.check(made)
     if added:

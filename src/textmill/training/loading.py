@@ -1,0 +1,50 @@
+"""A pretrained model as a fine-tuning begins with it: under the head of its task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textmill.tasks.base import Family
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def load(family: Family, folder: Path) -> PreTrainedModel:
+    """The model in ``folder`` with the head of ``family``; a new head is drawn from torch's global state.
+
+    Where the family has a head of its own, it is new and that of pretraining left out by design, and nothing
+    is said of either. Of other weights that are missing or left over transformers reports.
+    """
+    import torch
+    import transformers
+
+    import textmill  # noqa: F401  registers textmill's architectures with transformers
+
+    known = transformers.AutoConfig.from_pretrained(folder)  # a published architecture has no marker_ids
+    settings = {key: value for key, value in family.model_config().items() if hasattr(known, key)}
+    auto = getattr(transformers, family.auto_class)
+    kind = auto._model_mapping.get(type(known), transformers.PreTrainedModel)
+    # BERT's pooler stands in the body, and is a part of the head.
+    head = () if family.generates else (rf"^(?!{re.escape(kind.base_model_prefix)}\.)", r"\.pooler\.")
+    with _unreported(kind, head):
+        model: PreTrainedModel = auto.from_pretrained(folder, dtype=torch.float32, **settings)
+    return model
+
+
+@contextmanager
+def _unreported(kind: type[PreTrainedModel], patterns: Sequence[str]) -> Iterator[None]:
+    """Within, models of ``kind`` are loaded without a report of the weights whose names match."""
+    names = ("_keys_to_ignore_on_load_missing", "_keys_to_ignore_on_load_unexpected")
+    before: dict[str, Any] = {name: getattr(kind, name) for name in names}
+    for name, known in before.items():
+        setattr(kind, name, [*(known or ()), *patterns])
+    try:
+        yield
+    finally:
+        for name, known in before.items():
+            setattr(kind, name, known)
