@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.pooling = config.pooling
         self.markers = config.marker_ids
-        width = config.hidden_size * len(self.markers or [0])
+        width = config.hidden_size * (1 if self.markers is None else len(self.markers))
         self.dense = nn.Linear(width, width) if config.classifier_dense else None
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.output = nn.Linear(width, config.num_labels or 2)
