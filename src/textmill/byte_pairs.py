@@ -62,6 +62,7 @@ def encoder(tokenizer: Tokenizer, end: int) -> Encode | None:
         return [pairs.encode_to_numpy(text, disallowed_special=()) for text in texts]
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of all texts, (tokens,), and how many each text has with its end, (texts,)."""
         size = max(-(-len(texts) // (4 * threads)), 1)
         parts = [texts[i : i + size] for i in range(0, len(texts), size)]
         with ThreadPoolExecutor(threads) as pool:

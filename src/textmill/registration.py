@@ -46,9 +46,11 @@ class _Loader(Loader):
         return getattr(self._loader, attribute)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As the module's own loader does; None lets Python make it."""
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        """Run the module's code, then register what waits for it."""
         self._loader.exec_module(module)
         AFTER[self._name]()
 
@@ -59,6 +61,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """Python's own spec with our loader; None, which asks the next finder, for any other module."""
         if name not in AFTER:
             return None
         spec = PathFinder.find_spec(name, path, target)

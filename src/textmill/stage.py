@@ -231,9 +231,11 @@ class Share(Stage):
         return None
 
     def input(self, path: str) -> Path:
+        """The path; the first process notes what is read."""
         return self.root / path
 
     def output(self, path: str, *, resumable: bool = False) -> Path:
+        """Where the first process writes before it is done; nothing is made or moved here."""
         final = self.root / path
         return final.with_name(f".{final.name}.partial")
 
@@ -245,6 +247,7 @@ def run_data_stage(name: str, prepare: Callable[[Stage], None]) -> None:
     """Run ``prepare`` as a Lightning data module's ``prepare_data``: once, on one process."""
 
     def work(stage: Stage) -> None:
+        """``prepare`` in a data module, which Lightning calls."""
         from pytorch_lightning import LightningDataModule
 
         class Preparation(LightningDataModule):
@@ -266,6 +269,7 @@ def run_stage(name: str, work: Callable[[Stage], None]) -> None:
     gc.disable()
 
     def begin(stage: Stage) -> None:
+        """``work`` with garbage collected again, except what imports have made."""
         gc.freeze()
         gc.enable()
         work(stage)

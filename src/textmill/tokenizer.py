@@ -354,6 +354,7 @@ def encoder_of(tokenizer: PreTrainedTokenizerFast) -> byte_pairs.Encode:
         return fast
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of all texts, (tokens,), and how many each text has with its end, (texts,)."""
         rows = [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
         counts = np.fromiter((len(row) + 1 for row in rows), np.int64, len(rows))
         flat = np.fromiter((i for row in rows for i in (*row, end)), np.int64, int(counts.sum()))

@@ -152,11 +152,14 @@ class Run:
         run = self
 
         class StageLogger(MLFlowLogger):
+            """Keeps in ``run.history`` what it logs, and leaves the run open."""
+
             def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
                 run.history.append({"step": step or 0, **metrics})
                 super().log_metrics(metrics, step)
 
             def finalize(self, status: str = "success") -> None:
+                """Write out what waits; the run goes on."""
                 import mlflow
 
                 mlflow.flush_async_logging()

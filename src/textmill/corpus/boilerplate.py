@@ -49,6 +49,7 @@ def common_lines(shards: Callable[[str], Iterator[pl.Series]], documents: int) -
     firsts = np.split(first, np.cumsum([len(whole) for whole in wholes])[:-1])
 
     def keys() -> Iterator[tuple[Hashes, Ints]]:
+        """Of each shard the hashes of lines, without those of copies, and their places in the table."""
         for column, fresh in zip(shards("keys"), firsts, strict=True):
             found = column.filter(pl.Series(fresh)).explode(empty_as_null=False).to_numpy()
             yield found, (found & np.uint64(_TABLE - 1)).astype(np.int64)

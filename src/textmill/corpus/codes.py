@@ -91,6 +91,7 @@ class _Tables:
         self.folded = np.zeros(_POINTS, np.uint64)
 
     def learn(self, points: NDArray[np.uint32]) -> None:
+        """Fill in the rows of these code points, (points,)."""
         for point in points.tolist():
             self.kinds[point] = _kind(point) | KNOWN
             lower = chr(point).lower()
@@ -141,6 +142,7 @@ class Segments:
 
     @property
     def lengths(self) -> Ints:
+        """Code points of each: (n,)."""
         return self.ends - self.starts
 
     @property

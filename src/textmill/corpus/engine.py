@@ -61,6 +61,7 @@ def _daft(work: Work, pending: Mapping[str, str], spec: Engine) -> Iterator[tupl
 
     @daft.func.batch(return_dtype=daft.DataType.string(), batch_size=1, use_process=many)
     def answers(names: daft.Series, items: daft.Series) -> list[str]:
+        """One answer a name, in this process or another."""
         if os.path.isdir(folder):  # paths are as in params.yaml, from the top of the project
             os.chdir(folder)
         pairs = zip(names.to_pylist(), items.to_pylist(), strict=True)

@@ -268,6 +268,7 @@ def _redact(text: str, name: str, count: Counter[str]) -> str:
     for kind in KINDS[name]:
 
         def replaced(match: re.Match[str], kind: Kind = kind) -> str:
+            """The match with its personal data replaced and counted; as it is where they are none."""
             found = match[kind.group]
             if not kind.valid(found):
                 return match[0]

@@ -260,6 +260,7 @@ def _csv(name: str, stream: IO[bytes], source: Source, limit: int) -> Items:
     bad: list[BadInput] = []
 
     def lines() -> Iterator[str]:
+        """The lines that can be read, each with its end; the others go to ``bad``."""
         for item in _lines(name, stream, source, limit):
             if isinstance(item, BadInput):
                 bad.append(item)

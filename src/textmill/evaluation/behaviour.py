@@ -117,12 +117,14 @@ def _sentences(language: str, draw: random.Random) -> list[Test]:
     plain = [(t, a, label) for label in (GOOD, BAD) for t, a in product(words["t"], words[label])]
 
     def changed(form: str) -> list[Case]:
+        """Plain sentences beside the same in ``form``, a case for each thing and word."""
         return [
             Case(forms["plain"].format(t=t, a=a), forms[form].format(t=t, a=a), label)
             for t, a, label in plain
         ]
 
     def swapped(form: str, key: str) -> list[Case]:
+        """Sentences in ``form`` with two words of ``key``, drawn at random, in the same place."""
         cases = []
         for t, a, label in plain:
             one, other = draw.sample(words[key], 2)
@@ -140,6 +142,7 @@ def _sentences(language: str, draw: random.Random) -> list[Test]:
 
 def _texts(language: str, examples: Sequence[Example], draw: random.Random) -> list[Test]:
     def cases(change: Callable[[str], str], label: str = "") -> list[Case]:
+        """The texts beside what ``change`` makes of them, where that is another."""
         made = [Case(e["text"], change(e["text"]), label, str(e["id"])) for e in examples]
         return [case for case in made if case.before != case.after]
 

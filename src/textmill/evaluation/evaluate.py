@@ -166,11 +166,14 @@ def lightning_runner(family: Family, model: PreTrainedModel, params: Params, log
     from textmill.training.quiet import quiet
 
     class Prediction(LightningModule):
+        """The model as Lightning's predict loop takes it."""
+
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
         def predict_step(self, batch: Batch, index: int) -> list[Any]:
+            """What the family makes of a batch: one output a row."""
             return family.forward(model, batch)
 
     if params.trainer.threads:
@@ -186,6 +189,7 @@ def lightning_runner(family: Family, model: PreTrainedModel, params: Params, log
         )
 
     def run(batches: Sequence[Batch]) -> list[list[Any]]:
+        """One list of outputs a batch."""
         loader: Any = DataLoader(list(batches), batch_size=None)  # type: ignore[arg-type]
         with quiet():
             found = trainer.predict(Prediction(), loader)

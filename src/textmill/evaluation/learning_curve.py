@@ -43,6 +43,7 @@ def draw_curve(params: Params, root: Path, name: str, sizes: Sequence[int] | Non
     logger, status = run.logger(), "FAILED"
 
     def tell(row: Row) -> None:
+        """Log and print a row, with the number of examples as the step."""
         logger.log_metrics({key: row[key] for key in row if key != "examples"}, row["examples"])
         values = f"{metric} {row[metric]:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
         print(f"{row['examples']:>8,} examples  {values}  baseline {row['baseline']:.3f}", file=sys.stderr)

@@ -69,6 +69,7 @@ def attribute(
         here, start = embed(ids), embed(baseline)
 
     def forward(embeddings: Tensor) -> Tensor:
+        """(batch, length, width) -> the score of each row, (batch,)."""
         return score(model(inputs_embeds=embeddings, **_repeated(others, len(embeddings))))
 
     with torch.no_grad():

@@ -47,6 +47,7 @@ class TransformerModel(PreTrainedModel):
             nn.init.zeros_(bias)
 
     def get_input_embeddings(self) -> nn.Module:
+        """The table of tokens, (vocabulary, width)."""
         return self.base_model.get_submodule("embed_tokens")
 
     def set_input_embeddings(self, value: nn.Module) -> None:

@@ -117,6 +117,7 @@ class DecoderForCausalLM(TransformerModel, GenerationMixin):
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
+        """The head, whose weight is that of the input where they are tied."""
         return self.lm_head
 
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:

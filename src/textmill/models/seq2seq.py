@@ -31,6 +31,7 @@ class Seq2SeqEncoder(TransformerModel):
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
+        """The table of the whole model."""
         return self._shared[0]
 
     def set_input_embeddings(self, value: nn.Module) -> None:
@@ -75,6 +76,7 @@ class Seq2SeqModel(TransformerModel):
         return self.encoder
 
     def set_input_embeddings(self, value: nn.Module) -> None:
+        """Both sides read the one table."""
         self.set_submodule("embed_tokens", value)
         self.encoder.set_input_embeddings(value)
 
@@ -169,6 +171,7 @@ class Seq2SeqForConditionalGeneration(TransformerModel, GenerationMixin):
         self.model.set_input_embeddings(value)
 
     def get_output_embeddings(self) -> nn.Module:
+        """The head, whose weight is that of the input where they are tied."""
         return self.lm_head
 
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:

@@ -29,6 +29,7 @@ def track(
     """Where a score, its interval and the baselines lie on a scale from 0 to ``top``."""
 
     def place(x: float) -> float:
+        """Per cent of the width, kept within it."""
         return round(100 * min(max(x / top, 0.0), 1.0), 2)
 
     rivals = tuple((name, place(score)) for name, score in baselines.items())
@@ -71,6 +72,7 @@ def reliability(found: Mapping[str, Any]) -> Markup:
     side, left = 132.0, 28.0
 
     def dots(bins: Sequence[Mapping[str, float]], style: str) -> Markup:
+        """A circle a bin, at (certainty, share right); its radius grows with the root of the examples."""
         most = max(row["examples"] for row in bins)
         return Markup("").join(
             Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(

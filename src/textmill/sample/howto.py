@@ -95,6 +95,7 @@ def howto(draw: Draw, tongue: Tongue, aspects: dict[str, tuple[str, bool, str, s
     food = tongue.grammar.phrase("food", draw)
 
     def slots() -> dict[str, str | Mention]:
+        """Words for a sentence: the thing, its food and stuffs stay, the rest is drawn anew."""
         return {
             "it": kind.chinese if chinese else kind.english,
             "part": aspects[draw.choice(parts)][2] if chinese else aspects[draw.choice(parts)][0],

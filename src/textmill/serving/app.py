@@ -52,6 +52,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
     page = Page(predictors, limits)
 
     async def in_pool(run: Callable[..., Any], *arguments: Any) -> Any:
+        """What ``run`` returns, from the models' thread."""
         return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(run, *arguments))
 
     @app.get("/health", tags=["server"])
@@ -70,10 +71,12 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     @app.get("/", include_in_schema=False)
     async def home() -> RedirectResponse:
+        """To the page of the first task."""
         return RedirectResponse(f"/try/{next(iter(predictors))}")
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:
+        """A file that the page loads; 404 for any other name."""
         if name not in STATIC:
             return JSONResponse({"detail": "Not Found"}, HTTPStatus.NOT_FOUND)
         kind, content = STATIC[name]
@@ -81,12 +84,14 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     @app.get("/try/{name}", include_in_schema=False)
     async def ask(name: str) -> HTMLResponse:
+        """The task's page with its empty form; 404 where there is no such task."""
         if name not in predictors:
             return HTMLResponse(page.render(next(iter(predictors)), error=f"There is no task {name!r}."), 404)
         return HTMLResponse(page.render(name))
 
     @app.post("/try/{name}", include_in_schema=False)
     async def answer(name: str, request: Request) -> HTMLResponse:
+        """The page with the form as sent, the prediction and why; 422 with what is wrong with the input."""
         if name not in predictors:
             return HTMLResponse(page.render(next(iter(predictors)), error=f"There is no task {name!r}."), 404)
         predictor = predictors[name]
@@ -117,6 +122,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     @app.middleware("http")
     async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Every answer with the headers that say what a browser may load, and that it keeps nothing."""
         response = await call(request)
         response.headers.update(HEADERS)
         return response
@@ -199,6 +205,7 @@ class BodyLimit:
         whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 
         async def replay() -> Message:
+            """The body that was read, as one message; afterwards what comes."""
             return whole.pop() if whole else await receive()
 
         await self.app(scope, replay, send)

@@ -58,9 +58,11 @@ def _vectors(train: Sequence[Pair], test: Sequence[Pair], characters: bool) -> t
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     def joined(pairs: Sequence[Pair]) -> list[str]:
+        """One text a pair, for n-grams of characters."""
         return [text if pair is None else f"{text} \n {pair}" for text, pair in pairs]
 
     def features(pair: Pair) -> list[str]:
+        """N-grams of words; of a pair also which words both have or one alone, and the overlap in tenths."""
         first, second = pair
         if second is None:
             return word_ngrams(first)
@@ -150,6 +152,7 @@ def sliding_window(
     usual = [1] if not sizes else sorted({max(1, int(np.quantile(sizes, q))) for q in (0.25, 0.5, 0.75)})
 
     def search(question: str, context: str) -> tuple[float, int, int]:
+        """The best span's score, start and end in characters."""
         offsets = word_offsets(context)
         if not offsets:
             return 0.0, 0, 0

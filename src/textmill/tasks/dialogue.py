@@ -22,11 +22,14 @@ IGNORE = -100
 
 
 class Dialogue(Generating):
+    """The next turn, from as many of the turns before as fit."""
+
     auto_class = "AutoModelForCausalLM"
     pipeline = "text-generation"
     added_tokens = tuple(ROLES.values())
 
     def source(self, example: Example) -> str:
+        """The turns before the answer, a line each."""
         return "\n".join(turn["text"] for turn in self.history(example))
 
     def history(self, example: Example) -> list[dict[str, str]]:
@@ -35,6 +38,7 @@ class Dialogue(Generating):
         return turns[:-1] if turns[-1]["role"] == "assistant" else turns
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        """One window: the last turns that leave room for the answer, and with labels the answer itself."""
         answer: list[int] = []
         if labelled:
             answer = [*self._ids(example["turns"][-1]["text"]), self.tokenizer.eos_token_id]
@@ -61,18 +65,22 @@ class Dialogue(Generating):
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def collate(self, features: Sequence[Feature]) -> Batch:
+        """Padded at the right with labels, at the left where the model goes on."""
         # The model goes on from the last token, which therefore has to be a real one.
         return self.pad(features, left="labels" not in features[0])
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        """The text written behind each prompt."""
         ids = self.generate(model, batch)[:, batch["input_ids"].shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     def gold(self, example: Example) -> Any:
+        """The last turn's text; None where the user has the last word."""
         last = example["turns"][-1]
         return last["text"] if last["role"] == "assistant" else None
 
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        """The commonest answer, the last turn itself, and the answer to the nearest conversation of train."""
         known = [self.gold(example) for example in train]
         near = baselines.nearest([self.source(e) for e in train], [self.source(e) for e in test])
         majority = min(Counter(known).items(), key=lambda item: (-item[1], item[0]))[0]

@@ -13,16 +13,21 @@ from textmill.tasks.sequence_classification import SequenceClassification
 
 
 class RelationClassification(SequenceClassification):
+    """A label for two marked spans, read off at the marks that open them."""
+
     added_tokens = tuple(token for pair in MARKERS.values() for token in pair)
 
     def model_config(self) -> dict[str, Any]:
+        """That of a classifier, and the ids of the opening marks."""
         opening = [self.tokenizer.convert_tokens_to_ids(begin) for begin, _ in MARKERS.values()]
         return {**super().model_config(), "marker_ids": opening}
 
     def text(self, example: Example) -> tuple[str, str | None]:
+        """The text with its marks; there is no second one."""
         return mark(example), None
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        """One window that has all four marks: of a long text the surroundings of the arguments."""
         text = mark(example)
         encoding = self.tokenizer(text, truncation=True, max_length=self.max_length)
         if not self._complete(encoding["input_ids"]):
@@ -33,6 +38,7 @@ class RelationClassification(SequenceClassification):
         return [feature]
 
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        """Those of a classifier, and where labels have a direction ``directed_macro_f1``."""
         found = super().measure(examples, predictions)
         if not any(scores.undirected(label) for label in self.labels):
             return found

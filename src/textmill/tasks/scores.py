@@ -43,6 +43,7 @@ def join(parts: Sequence[Scores]) -> Scores:
     edges = np.cumsum([0] + [part.rows.shape[1] for part in parts])
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """Those of all parts, each from its own columns."""
         found: Metrics = {}
         for part, start, end in zip(parts, edges[:-1], edges[1:], strict=True):
             found |= part.metrics(sums[..., start:end])
@@ -62,6 +63,7 @@ def means(values: Mapping[str, Sequence[float]]) -> Scores:
     columns = [np.ones(len(values[names[0]]))] + [np.asarray(values[name], dtype=float) for name in names]
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [examples, a column a metric]."""
         return {name: _ratio(sums[..., i + 1], sums[..., 0]) for i, name in enumerate(names)}
 
     return Scores(np.stack(columns, axis=1), metrics)
@@ -81,6 +83,7 @@ def classification(gold: Sequence[str], predicted: Sequence[str], labels: Sequen
     rows[at, 1 + 2 * size + guess] = 1
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [examples, hits, true, guessed], the last three a column a label."""
         hits, truths, guesses = (sums[..., 1 + i * size : 1 + (i + 1) * size] for i in range(3))
         f1 = _ratio(2 * hits, truths + guesses)
         present = (truths + guesses) > 0
@@ -97,6 +100,7 @@ def scope(gold: Sequence[str], predicted: Sequence[str], outside: str) -> Scores
     rows = np.stack([within, within * right, 1 - within, (1 - within) * right], axis=1)
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [in scope, of them right, out of scope, of them right]."""
         return {
             "in_scope_accuracy": _ratio(sums[..., 1], sums[..., 0]),
             "out_of_scope_recall": _ratio(sums[..., 3], sums[..., 2]),
@@ -128,6 +132,7 @@ def directed(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str
                 row[index[relation]] = truth == guess
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [hits, true, guessed], a column a relation each."""
         hits, truths, guesses = (sums[..., i * size : (i + 1) * size] for i in range(3))
         return {"directed_macro_f1": _ratio(2 * hits, truths + guesses).mean(-1)}
 
@@ -153,6 +158,7 @@ def multi_label(
     rows = np.concatenate([np.ones((len(gold), 1)), exact[:, None], truth * guess, truth, guess], axis=1)
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [examples, exact, hits, true, guessed], the last three a column a label."""
         hits, truths, guesses = (sums[..., 2 + i * size : 2 + (i + 1) * size] for i in range(3))
         present = (truths + guesses) > 0
         f1 = _ratio(2 * hits, truths + guesses)
@@ -171,6 +177,7 @@ def regression(gold: Sequence[float], predicted: Sequence[float]) -> Scores:
     rows = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From the moments [n, x, y, xx, yy, xy], x the truth."""
         n, sx, sy, sxx, syy, sxy = np.moveaxis(sums, -1, 0)
         covariance = n * sxy - sx * sy
         spread = np.sqrt(np.maximum(n * sxx - sx**2, 0) * np.maximum(n * syy - sy**2, 0))
@@ -189,6 +196,7 @@ def spans(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -
     rows = np.array(counts, dtype=float).reshape(-1, 3)
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [hits, true, guessed]."""
         hits, truths, guesses = np.moveaxis(sums, -1, 0)
         return {
             "f1": _ratio(2 * hits, truths + guesses),
@@ -241,6 +249,7 @@ def bleu(gold: Sequence[str], predicted: Sequence[str], chinese: bool) -> Scores
     rows = np.array(_bleu(chinese)._extract_corpus_statistics(list(predicted), [list(gold)]), dtype=float)
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [tokens written, tokens of the truth, four orders' matches, their totals]."""
         ours, theirs = sums[..., 0], sums[..., 1]
         correct, total = sums[..., 2:6], sums[..., 6:10]
         # An order without a match gets half, then a quarter ... of one match ("exp" smoothing).
@@ -262,6 +271,7 @@ def chrf(gold: Sequence[str], predicted: Sequence[str]) -> Scores:
     rows = np.array(CHRF()._extract_corpus_statistics(list(predicted), [list(gold)]), dtype=float)
 
     def metrics(sums: np.ndarray) -> Metrics:
+        """From [written, true, matches] for each order of n-grams."""
         ours, theirs, match = (sums[..., i::3] for i in range(3))
         counted = (ours > 0) & (theirs > 0)
         orders = counted.sum(-1)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 class SequenceClassification(Family):
+    """One label, any number of labels, or a number, for a text or a pair of texts."""
+
     auto_class = "AutoModelForSequenceClassification"
     pipeline = "text-classification"
 
@@ -32,6 +34,7 @@ class SequenceClassification(Family):
         return self.task.labels or ()
 
     def model_config(self) -> dict[str, Any]:
+        """Names of the outputs, and the loss; a number is one output without a name of its own."""
         kind = "multi_label_classification" if self.task.multi_label else "single_label_classification"
         outputs = self.labels
         if self.task.regression:
@@ -47,6 +50,7 @@ class SequenceClassification(Family):
         return example["text"], example.get("pair")
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        """One window: what is beyond ``max_length`` is cut off."""
         text, pair = self.text(example)
         encoding = self.tokenizer(
             text, pair, truncation=True, max_length=self.max_length, split_special_tokens=True
@@ -67,6 +71,7 @@ class SequenceClassification(Family):
         return self.pad(features)
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        """Of each row the probabilities, (labels,), or the number, (1,)."""
         logits = model(**batch).logits.float()
         if self.task.multi_label:
             logits = logits.sigmoid()
@@ -75,6 +80,7 @@ class SequenceClassification(Family):
         return list(logits.cpu().numpy())
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        """The likeliest label or, if unsure, ``out_of_scope``; all labels above one half; or the number."""
         if self.task.regression:
             return {"prediction": round(float(outputs[0][0]), 6)}
         found = {label: round(float(p), 6) for label, p in zip(self.labels, outputs[0], strict=True)}
@@ -91,6 +97,7 @@ class SequenceClassification(Family):
         return example.get("label")
 
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        """By the kind of answer: correlation, sets of labels, or accuracy and macro-F1."""
         gold, predicted = self._sides(examples, predictions)
         if self.task.regression:
             return scores.regression(gold, predicted)
@@ -101,6 +108,7 @@ class SequenceClassification(Family):
         return scores.join([measured, scores.scope(gold, predicted, outside)]) if outside else measured
 
     def learns(self, example: Example) -> bool:
+        """Whether the label is one that the model has an output for."""
         return (
             self.task.finetune.out_of_scope is None or self.gold(example) != self.task.finetune.out_of_scope
         )
@@ -114,6 +122,7 @@ class SequenceClassification(Family):
         return [weights[label] for label in self.labels] if weights else None
 
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        """The commonest label or the mean, and a linear model of n-grams."""
         labels = [example["label"] for example in train]
         texts, asked = [self.text(e) for e in train], [self.text(e) for e in test]
         if self.task.regression:
@@ -144,6 +153,7 @@ class SequenceClassification(Family):
         }
 
     def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        """The confusion matrix of a single label."""
         if self.task.regression or self.task.multi_label:
             return {}
         gold, predicted = self._sides(examples, predictions)
@@ -151,6 +161,7 @@ class SequenceClassification(Family):
         return {"confusion_matrix": figures.confusion_matrix(matrix, self.known)}
 
     def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """Of a single label: the confusion matrix, and precision, recall and F1 of each."""
         if self.task.regression or self.task.multi_label:
             return {}
         gold, predicted = self._sides(examples, predictions)

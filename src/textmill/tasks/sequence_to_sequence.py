@@ -53,6 +53,7 @@ class Generating(Family):
         )
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        """The text of the one window."""
         return {"prediction": outputs[0]}
 
     @property
@@ -61,19 +62,24 @@ class Generating(Family):
         return "zh" in self.task.languages
 
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        """BLEU and chrF in 0..100, ROUGE and exact match in 0..1."""
         gold = [self.gold(example) for example in examples]
         return scores.generation(gold, [p["prediction"] for p in predictions], self.chinese)
 
     def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """sacrebleu's signatures, which say how its scores were made."""
         return {"signatures": scores.signatures(self.chinese)}
 
     def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        """Length of an answer over that of its truth, in characters; what is above 3 counts as 3."""
         gold = [max(1, len(self.gold(example))) for example in examples]
         ratios = [len(p["prediction"]) / length for p, length in zip(predictions, gold, strict=True)]
         return {"length_ratio": figures.histogram([min(r, 3.0) for r in ratios], "length: predicted / true")}
 
 
 class SequenceToSequence(Generating):
+    """A text from a text, each cut at ``max_length`` tokens."""
+
     auto_class = "AutoModelForSeq2SeqLM"
     pipeline = "text2text-generation"
 
@@ -81,6 +87,7 @@ class SequenceToSequence(Generating):
         return example["source"]
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        """One window; with labels the target, always ended by </s>."""
         encoding = self.tokenizer(
             example["source"], truncation=True, max_length=self.max_length, split_special_tokens=True
         )
@@ -96,6 +103,7 @@ class SequenceToSequence(Generating):
         return self.pad(features)
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        """The text written for each source."""
         ids = self.generate(model, batch)
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
@@ -103,6 +111,7 @@ class SequenceToSequence(Generating):
         return example.get("target")
 
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        """The source itself, its first sentence, and the target of the nearest source of train."""
         sources = [example["source"] for example in test]
         near = baselines.nearest([example["source"] for example in train], sources)
         answers = {

@@ -25,10 +25,13 @@ ALWAYS = -1e9  # the threshold of a task all of whose questions have an answer
 
 
 class SpanExtraction(Family):
+    """A span of the context, or none where the best exceeds no answer by the threshold or less."""
+
     auto_class = "AutoModelForQuestionAnswering"
     pipeline = "question-answering"
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        """Windows of the context, each behind the question; with labels the first and last token."""
         question, context = example["question"].strip(), example["context"]
         # At least half of a window is the context's: of a longer question the beginning is kept.
         asked = windows(self.tokenizer, [question], self.max_length // 2, 0)
@@ -46,15 +49,18 @@ class SpanExtraction(Family):
         return features
 
     def collate(self, features: Sequence[Feature]) -> Batch:
+        """Padded, without what only ``decode`` reads."""
         return self.pad([{k: v for k, v in f.items() if not k.startswith("_")} for f in features])
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        """Of each row the logits of first and last token, (tokens,) each, without padding."""
         output = model(**batch)
         lengths = batch["attention_mask"].sum(dim=1).tolist()
         starts, ends = output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
         return [(s[:n], e[:n]) for s, e, n in zip(starts, ends, lengths, strict=True)]
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        """The best span over all windows, or empty text; its score is a probability among all spans."""
         (score, start, end), nothing, total = self._best(features, outputs)
         total = np.logaddexp(total, nothing)
         if score - nothing <= (self.threshold or 0.0):
@@ -85,6 +91,7 @@ class SpanExtraction(Family):
         return best, nothing, total
 
     def prepare(self, train: Sequence[Example]) -> None:
+        """Settle whether there is always an answer, or a threshold to be fitted."""
         # Windows beside the answer teach "no answer" even where every question has one.
         self.threshold = ALWAYS if all(example["answers"] for example in train) else None
 
@@ -113,6 +120,7 @@ class SpanExtraction(Family):
         return example.get("answers")
 
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        """Token F1 and exact match, the best over an example's true answers."""
         truths = [[a["text"] for a in e["answers"]] or [""] for e in examples]
         answers = [p["prediction"]["text"] for p in predictions]
         pairs = list(zip(answers, truths, strict=True))
@@ -124,6 +132,7 @@ class SpanExtraction(Family):
         )
 
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        """No answer, where some have none; the sentence nearest to the question; a sliding window."""
         known = [(e["question"], e["context"], [a["text"] for a in e["answers"]]) for e in train]
         asked = [(e["question"], e["context"]) for e in test]
         found = {
@@ -139,10 +148,12 @@ class SpanExtraction(Family):
         }
 
     def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        """How token F1 is spread over the examples."""
         values = self.measure(examples, predictions).rows[:, 1]
         return {"f1_histogram": figures.histogram(values.tolist(), "token F1 of an answer", bins=10)}
 
     def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """The scores of questions with and without an answer."""
         measured = self.measure(examples, predictions)
         answered = np.array([bool(e["answers"]) for e in examples])
         table = {}

@@ -28,6 +28,8 @@ IGNORE = -100
 
 
 class TokenClassification(Family):
+    """Spans with labels that do not overlap, from a tag a token."""
+
     auto_class = "AutoModelForTokenClassification"
     pipeline = "token-classification"
 
@@ -37,6 +39,7 @@ class TokenClassification(Family):
         return ("O", *(f"{place}-{label}" for label in self.task.labels or () for place in "BI"))
 
     def model_config(self) -> dict[str, Any]:
+        """Names of the tags, and whether a conditional random field joins them."""
         return {
             "id2label": dict(enumerate(self.tags)),
             "label2id": {tag: i for i, tag in enumerate(self.tags)},
@@ -44,6 +47,7 @@ class TokenClassification(Family):
         }
 
     def check(self, model: PreTrainedModel) -> None:
+        """Raise UserError where a conditional random field is asked for and the model has none."""
         if self.task.finetune.crf and getattr(model, "crf", None) is None:
             raise UserError(
                 f"finetune.crf: {type(model).__name__} has none; `textmill import` makes one of ours of a "
@@ -51,6 +55,7 @@ class TokenClassification(Family):
             )
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
+        """Windows of the text, a quarter of each shared with the next; with labels a tag a token."""
         stride = self.max_length // 4
         features = []
         for window in windows(self.tokenizer, [example["text"]], self.max_length, stride):
@@ -75,10 +80,12 @@ class TokenClassification(Family):
         return tags
 
     def collate(self, features: Sequence[Feature]) -> Batch:
+        """Padded, without what only ``decode`` reads."""
         shown = [{key: value for key, value in f.items() if not key.startswith("_")} for f in features]
         return self.pad(shown)
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        """Of each row log probabilities, (tokens, tags), and None; or scores and their chain."""
         lengths = batch["attention_mask"].sum(dim=1).tolist()
         logits = model(**batch).logits.float()
         chain = None
@@ -91,6 +98,7 @@ class TokenClassification(Family):
         return [(row[:length], chain) for row, length in zip(scores, lengths, strict=True)]
 
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
+        """The spans of the best well-formed tags; a span is as sure as its least sure token."""
         text = example["text"]
         chosen: dict[int, tuple[int, int, np.ndarray]] = {}  # start -> (context, end, scores of the tags)
         chain: Chain | None = outputs[0][1]
@@ -122,15 +130,18 @@ class TokenClassification(Family):
         return {"prediction": spans, "score": round(certainty, 6)}
 
     def gold(self, example: Example) -> Any:
+        """The true spans, each with its text."""
         spans = example.get("spans")
         return spans and [{**span, "text": example["text"][span["start"] : span["end"]]} for span in spans]
 
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> scores.Scores:
+        """F1, precision and recall of spans whose ends and label agree."""
         return scores.spans(
             [_plain(e["spans"]) for e in examples], [_plain(p["prediction"]) for p in predictions]
         )
 
     def baselines(self, train: Sequence[Example], test: Sequence[Example]) -> dict[str, list[Prediction]]:
+        """No spans, and the longest matches of names that train has labelled."""
         texts = [example["text"] for example in test]
         found = baselines.longest_match([(e["text"], _plain(e["spans"])) for e in train], texts)
         memory = [
@@ -143,10 +154,12 @@ class TokenClassification(Family):
         }
 
     def figures(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        """F1 of each label."""
         table = self.explain(examples, predictions)["by_label"]
         return {"f1_by_label": figures.bars({label: row["f1"] for label, row in table.items()}, "F1")}
 
     def explain(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """F1, precision, recall and number of true spans of each label."""
         table = {}
         for label in self.task.labels or ():
             gold = [[s for s in _plain(e["spans"]) if s[2] == label] for e in examples]

@@ -64,6 +64,7 @@ def temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
     def loss(logarithm: float) -> float:
+        """Mean negative log-likelihood in nats at a temperature's logarithm."""
         chosen = softened(probabilities, float(np.exp(logarithm)))[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(chosen, 1e-300)).mean())
 

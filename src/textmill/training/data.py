@@ -113,6 +113,7 @@ class PackedBatches(Batches):
         return self.objective(windows, draws)
 
     def ids(self, epoch: int, index: int) -> list[str]:
+        """The documents that the batch's windows touch, each once, in the corpus's order."""
         _, starts = self._starts(epoch, index)
         offsets = np.asarray(self.offsets, np.int64)
         first = np.searchsorted(offsets, starts, "right") - 1
@@ -121,6 +122,7 @@ class PackedBatches(Batches):
         return [self.about["ids"][i] for i in found]
 
     def fingerprint(self) -> str:
+        """Of the packed ids and the objective, and of how windows are cut and drawn."""
         return digest(
             self.about["digest"], self.objective.spec.model_dump(), self.objective.max_length,
             self.batch_size, self.seed,
@@ -184,9 +186,11 @@ class BucketedBatches(Batches):
         return self.collate([self.features[i] for i in self.order(epoch)[index]])
 
     def ids(self, epoch: int, index: int) -> list[str]:
+        """The examples' ids, one a row; an example without one has its number."""
         return [str(self.features[i].get("id", i)) for i in self.order(epoch)[index].tolist()]
 
     def fingerprint(self) -> str:
+        """Of all features, and of how they are batched."""
         return digest(list(self.features), self.batch_size, self.seed)
 
 

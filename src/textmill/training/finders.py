@@ -159,6 +159,7 @@ class RangeTest(Module):
         return self._rate(step) / self.training_spec.learning_rate
 
     def on_train_batch_end(self, *_: Any) -> None:
+        """Note the step's rate and mean loss; the test ends where the loss is lost or diverges."""
         done = self._step
         super().on_train_batch_end()
         if self._step == done:  # within an accumulation
@@ -184,12 +185,14 @@ class Trial(Module):
         self.peak = 0.0
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The batch's loss, with the memory looked at."""
         loss = super().training_step(batch)
         # Here the activations are all kept; what the backward pass adds, it frees elsewhere.
         self.peak = max(self.peak, memory(self.device))
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
+        """Note when the step is done, which is once its loss can be read."""
         super().on_train_batch_end()
         float(self.meter.interval.losses[-1])  # a GPU's work is done only when its result is read
         self.marks.append(time.monotonic())

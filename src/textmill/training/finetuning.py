@@ -98,6 +98,7 @@ def _train(
     family, network, dev = begun.family, begun.network, begun.dev
 
     def score(_: PreTrainedModel) -> dict[str, float]:
+        """The metrics on the whole dev split; the network is always the task's own."""
         return family.score(dev, family.predict(network, dev, predict_batch_size(task)))
 
     # Text generation is slow to score and its loss is a fair guide, so these keep their last weights.
@@ -142,10 +143,12 @@ class Beginning:
 
     @property
     def family(self) -> Family:
+        """The family of the task itself."""
         return self.families[0]
 
     @property
     def network(self) -> PreTrainedModel:
+        """The model that is kept."""
         return self.networks[0]
 
     def batches(self, size: int, seed: int) -> Batches:

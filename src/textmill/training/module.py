@@ -85,6 +85,7 @@ class Module(pl.LightningModule):
         return output.loss, count
 
     def training_step(self, batch: Batch) -> Tensor:
+        """The mean loss of a batch, which the meter takes down."""
         loss, count = self.losses(batch, self._network[0])
         self.meter.add(batch, loss, count)
         return loss
@@ -92,6 +93,7 @@ class Module(pl.LightningModule):
     # Optimisation.
 
     def configure_optimizers(self) -> Any:
+        """The optimiser, and the schedule, whose rate changes with every step."""
         optimizer = optimizers.optimizer(self.model, self.training_spec, self.device.type)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -109,6 +111,7 @@ class Module(pl.LightningModule):
         return max(float(self.trainer.strategy.broadcast(self.meter.elapsed)) / (60 * minutes), 1e-3)
 
     def on_before_optimizer_step(self, *_: Any) -> None:
+        """Gradual unfreezing: what is still frozen loses its gradient."""
         over = self.training_spec.gradual_unfreezing
         if over is None:
             return
@@ -121,6 +124,7 @@ class Module(pl.LightningModule):
                 parameter.grad = None
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clip by the norm of all gradients together; on a CPU check it, and the loss."""
         limit = self.training_spec.clip
         logs = (self.trainer.global_step + 1) % self.training_spec.log_every == 0
         if not limit and not logs:
@@ -131,6 +135,7 @@ class Module(pl.LightningModule):
             self.guard.check_step(self.trainer.global_step + 1, self.meter.interval.losses[-1], norm)
 
     def on_train_batch_end(self, *_: Any) -> None:
+        """After an optimiser step: move the average, log at intervals, stop at the last step."""
         step = self.trainer.global_step
         if step == self._step:  # within an accumulation
             return
@@ -143,12 +148,14 @@ class Module(pl.LightningModule):
             self.trainer.should_stop = True
 
     def on_train_batch_start(self, *_: Any) -> None:
+        """Write the resume checkpoint that is due."""
         # After the validation that may belong to the step before, so that nothing of it is lost.
         step = self.trainer.global_step
         if step == self._step and self.checkpoints.due(step):
             self.checkpoints.save(self.trainer, step)
 
     def on_fit_start(self) -> None:
+        """Begin or go on, when the model is on its device and the process knows its rank."""
         # A checkpoint is read before the model comes to its device.
         self.meter.start(self.device)
         self.guard.scaled = self.trainer.precision == "16-mixed"
@@ -184,15 +191,18 @@ class Module(pl.LightningModule):
     # Validation.
 
     def on_validation_start(self) -> None:
+        """Stop the clock of the interval; the average takes the weights' place."""
         self.paused = time.monotonic()
         self.held_out.zero_()
         self._swap()
 
     def validation_step(self, batch: Batch) -> None:
+        """Add the batch's loss over all labels, in nats, and its labels to ``held_out``."""
         loss, count = self.losses(batch, self.model)
         self.held_out += torch.stack([loss.double() * count, count.double()]).cpu()
 
     def on_validation_epoch_end(self) -> None:
+        """Log the split's mean loss and the scores, and judge whether the weights are the best."""
         reduced = self.held_out.to(self.device if self.device.type != "mps" else "cpu")
         total, count = self.trainer.strategy.reduce(reduced, reduce_op="sum").tolist()
         loss = total / max(count, 1)
@@ -214,6 +224,7 @@ class Module(pl.LightningModule):
             self.trainer.should_stop |= self.best.exhausted
 
     def on_validation_end(self) -> None:
+        """The weights come back, and the clock goes on."""
         self._swap()
         # Scoring is no training: the rate of tokens leaves it out.
         self.meter.interval.since += time.monotonic() - self.paused
@@ -225,6 +236,7 @@ class Module(pl.LightningModule):
     # Interruption and end.
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what this training has beside weights, optimiser and schedule; every process takes part."""
         meter, best = self.meter, self.best
         own = {**random_state(self.device), **meter.interval.state()}
         checkpoint["textmill"] = {
@@ -237,6 +249,7 @@ class Module(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what ``on_save_checkpoint`` added; the random state is set at the start."""
         state, meter, best = checkpoint["textmill"], self.meter, self.best
         meter.tokens, meter.seconds, self.guard.first = state["totals"].tolist()
         if self.average is not None:
@@ -248,10 +261,12 @@ class Module(pl.LightningModule):
         meter.interval = Interval.resumed(self.resumed)
 
     def on_train_start(self) -> None:
+        """A process that goes on draws from the random state of its checkpoint."""
         if self.resumed is not None:
             set_random_state(self.resumed, self.device)
 
     def on_train_end(self) -> None:
+        """Leave the average or the best weights in the model, and write the result."""
         self._swap()  # the average is the result
         step = self.trainer.global_step
         if self.plan.best is not None:

@@ -72,6 +72,7 @@ class MixedBatches(Batches):
         return self.places[self._order[1][index]]
 
     def batch(self, epoch: int, index: int) -> Batch:
+        """A batch of one task, and under ``task`` the number of it."""
         part, place = self._place(epoch, index)
         return {**self.parts[part].batch(epoch, place), "task": part}  # type: ignore[dict-item]
 

@@ -125,6 +125,7 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """Move all groups once; returns the loss of ``closure``, or None without one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

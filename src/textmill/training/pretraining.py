@@ -81,6 +81,7 @@ def prepare(
     goal = objective(spec.objective, encoder, spec.training.max_length)
 
     def batches(split: str, size: int) -> PackedBatches:
+        """Batches of ``size`` windows; those of train are shuffled."""
         found = PackedBatches(tokens, split, goal, size, params.seed, shuffle=split == "train")
         if found.about["vocabulary"] != len(encoder):
             raise UserError(

@@ -170,6 +170,7 @@ def _classes(rows: Sequence[Any], columns: Sequence[Any]) -> Shape:
         return Shape(None, text)
 
     def rank(key: Any) -> tuple[bool, bool, int]:
+        """The higher the likelier a label: by name, then text before numbers, then fewer values."""
         name = str(key).lower()
         numbers = all(_is_fraction(value) for value in short[key])
         return name in LABEL_NAMES or name.endswith(("label", "judgment")), not numbers, -len(short[key])

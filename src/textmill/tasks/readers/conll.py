@@ -97,6 +97,7 @@ def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
     label = ""
 
     def close(end: int) -> None:
+        """End the span that is open, if any, before token ``end``."""
         nonlocal start
         if start is not None:
             spans.append((start, end, label))

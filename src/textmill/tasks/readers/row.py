@@ -88,6 +88,7 @@ def rename_labels(example: Example, task: Task) -> Example:
     renamed = task.data.label_names
 
     def new(label: Any) -> Any:
+        """The label's name here; what is neither text nor a whole number stays."""
         if isinstance(label, (int, bool)) or (isinstance(label, float) and label.is_integer()):
             label = str(int(label))
         return renamed.get(label, label) if isinstance(label, str) else label
