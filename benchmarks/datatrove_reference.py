@@ -1,9 +1,9 @@
 """datatrove's decisions and times over JSON lines of documents, in an environment of its own.
 
 Run by ``benchmarks.curation`` with the Python of that environment: ``INPUT OUTPUT LANGUAGE``, where LANGUAGE
-is datatrove's code (eng, zho). Each input line is ``{"text": ..., "words": [...]}``. Writes one JSON object:
+is datatrove's code (eng, cmn_Hani). Each input line is ``{"text": ..., "words": [...]}``. Writes one JSON object:
 ``decisions`` (for each rule which documents it drops, given our words) and ``seconds`` of processor time
-(with datatrove's own words).
+(with datatrove's own words) of the rules, of MinHash signatures, and of the whole.
 """
 
 from __future__ import annotations
@@ -21,14 +21,26 @@ import datatrove.pipeline.filters.c4_filters as c4_module
 import datatrove.pipeline.filters.fineweb_quality_filter as fineweb
 import datatrove.pipeline.filters.gopher_quality_filter as gopher_quality
 import datatrove.pipeline.filters.gopher_repetition_filter as gopher_repetition
+import jieba
 from datatrove.data import Document
-from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.dedup.minhash import (
+    MinhashConfig,
+    MinhashDedupBuckets,
+    MinhashDedupCluster,
+    MinhashDedupFilter,
+    MinhashDedupSignature,
+)
 from datatrove.pipeline.filters import (
     C4QualityFilter,
     FineWebQualityFilter,
     GopherQualityFilter,
     GopherRepetitionFilter,
 )
+from datatrove.pipeline.formatters import FTFYFormatter, PIIFormatter
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.writers import JsonlWriter
+from datatrove.utils.logging import logger
 
 QUALITY_OFF: dict[str, Any] = dict.fromkeys(
     (
@@ -131,7 +143,79 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+def quality(language: str) -> list[Any]:
+    """The filters as FineWeb has them; for Chinese with FineWeb-2's bounds, as the English ones keep nothing.
+
+    Without FineWeb-2's stop words, and with C4's rules, which it leaves out.
+    """
+    repetition: dict[str, Any] = {}
+    gopher: dict[str, Any] = {}
+    web: dict[str, Any] = {}
+    c4: dict[str, Any] = {"filter_no_terminal_punct": False}
+    if language == "cmn_Hani":
+        repetition = {
+            "dup_line_frac": 0.287,
+            "dup_para_frac": 0,
+            "dup_line_char_frac": 0,
+            "dup_para_char_frac": 0,
+            "top_n_grams": ((2, 0.256), (3, 0.201), (4, 0.171)),
+            "dup_n_grams": ((5, 0.198), (6, 0.182), (7, 0.167), (8, 0.154), (9, 0.14), (10, 0.127)),
+        }
+        gopher = {
+            "min_avg_word_length": 1,
+            "max_avg_word_length": 5,
+            "max_non_alpha_words_ratio": 0.735,
+            "min_stop_words": None,
+        }
+        web = {
+            "line_punct_thr": 0.106,
+            "short_line_thr": 999,
+            "char_duplicates_ratio": 0.1,
+            "new_line_ratio": 0.178,
+        }
+        c4 |= {"min_num_sentences": -1, "min_words_per_line": -1}
+    return [
+        GopherRepetitionFilter(language=language, **repetition),
+        GopherQualityFilter(language=language, **gopher),
+        C4QualityFilter(language=language, **c4),
+        FineWebQualityFilter(language=language, **web),
+    ]
+
+
+def whole(source: Path, language: str) -> int:
+    """From JSON lines to JSON lines: near duplicates, filters, encodings mended, personal data.
+
+    The steps and their order are those of FineWeb-2, but for the languages, whose model is a download.
+    Returns how many documents are left.
+    """
+    config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def read() -> Any:
+            return JsonlReader(str(source.parent), glob_pattern=source.name)
+
+        steps = [
+            [read(), MinhashDedupSignature(f"{folder}/signatures", config, language=language)],
+            [MinhashDedupBuckets(f"{folder}/signatures", f"{folder}/buckets", config=config)],
+            [MinhashDedupCluster(f"{folder}/buckets", f"{folder}/remove", config=config)],
+            [
+                read(),
+                MinhashDedupFilter(f"{folder}/remove"),
+                *quality(language),
+                FTFYFormatter(),
+                PIIFormatter(),
+                JsonlWriter(f"{folder}/out", compression=None),
+            ],
+        ]
+        for number, pipeline in enumerate(steps):
+            tasks = config.num_buckets if number == 1 else 1
+            logs = f"{folder}/logs{number}"
+            LocalPipelineExecutor(pipeline, tasks=tasks, workers=1, logging_dir=logs).run()
+        return sum(len(path.read_text("utf-8").splitlines()) for path in Path(folder, "out").iterdir())
+
+
 def main(source: Path, target: Path, language: str) -> None:
+    logger.remove()
     rows = [json.loads(line) for line in source.open(encoding="utf-8")]
     documents = [Document(text=row["text"], id=str(number)) for number, row in enumerate(rows)]
     every = [
@@ -158,10 +242,18 @@ def main(source: Path, target: Path, language: str) -> None:
             if len(shingles):
                 minhash.get_signature(shingles)
 
+    if language == "cmn_Hani":
+        jieba.initialize()
+    left: list[int] = []
+    plain = source.with_name("plain.jsonl")
+    with plain.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": row["text"], "id": str(i)}) + "\n" for i, row in enumerate(rows))
+    # First of all: a step whose tokenizer is loaded cannot be copied, and the executor copies its steps.
+    times = {"whole": seconds(lambda: left.append(whole(plain, language)))}
     every[0].filter(documents[0])  # loads the tokenizer
-    times = {"rules": seconds(rules), "minhash": seconds(signatures)}
+    times |= {"rules": seconds(rules), "minhash": seconds(signatures)}
     found = decisions(rows) if language == "eng" else {}
-    target.write_text(json.dumps({"decisions": found, "seconds": times}), encoding="utf-8")
+    target.write_text(json.dumps({"decisions": found, "seconds": times, "kept": left[0]}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -200,14 +200,15 @@ def finetuning(data: Sentences, run: Run, rounds: int) -> dict[str, Any]:
 
 
 def inference(data: Sentences, rounds: int) -> dict[str, Any]:
-    """Sequences a second, from features on."""
+    """Sequences a second: ours from the text on, the Trainer's from features on."""
     ours, theirs = classifiers(data)
     own, other = ours().eval(), theirs().eval()
     batch = SENTENCES[4]
 
-    def predict() -> list[float]:
+    def predict(mixed: bool) -> list[float]:
         start = clock()
-        data.family.predict(own, data.examples[: 16 * batch], 2 * batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            data.family.predict(own, data.examples[: 16 * batch], 2 * batch)
         return [start, clock()]
 
     def by_trainer(count: int, padded: int | None) -> list[float]:
@@ -219,7 +220,8 @@ def inference(data: Sentences, rounds: int) -> dict[str, Any]:
         return [start, clock()]
 
     contestants = {
-        "textmill, sorted by length, with encoding": predict,
+        "textmill, sorted by length, bfloat16": partial(predict, mixed=True),
+        "textmill, sorted by length, float32": partial(predict, mixed=False),
         "transformers Trainer, padded to 128": lambda: by_trainer(6 * batch, 128),
         "transformers Trainer, dynamic padding": lambda: by_trainer(16 * batch, None),
     }
