@@ -96,6 +96,16 @@ def test_the_predictor_and_the_pipeline_say_what_evaluation_wrote(
     assert json.dumps(predictor.predict(predictor.input_example()))
 
 
+def test_prediction_in_bfloat16_is_near_and_not_the_same(folders: dict[str, Path]) -> None:
+    texts = ["good", "a bad thing", "good good, not bad"]
+    exact, mixed = (
+        [row["score"] for row in Predictor(folders["model"], precision).predict(texts)]
+        for precision in ("32-true", "bf16-mixed")
+    )
+    assert exact != mixed
+    assert exact == pytest.approx(mixed, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("item", "message"),
     [
