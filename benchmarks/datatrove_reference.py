@@ -1,9 +1,9 @@
 """datatrove's decisions and times over JSON lines of documents, in an environment of its own.
 
 Run by ``benchmarks.curation`` with the Python of that environment: ``INPUT OUTPUT LANGUAGE``, where LANGUAGE
-is datatrove's code (eng, cmn_Hani). Each input line is ``{"text": ..., "words": [...]}``. Writes one JSON object:
-``decisions`` (for each rule which documents it drops, given our words) and ``seconds`` of processor time
-(with datatrove's own words) of the rules, of MinHash signatures, and of the whole.
+is datatrove's code (eng, cmn_Hani). Each input line is ``{"text": ..., "words": [...]}``. Writes one JSON
+object: ``decisions`` (for each rule which documents it drops, given our words) and ``seconds`` of processor
+time (with datatrove's own words) of the rules, of MinHash signatures, and of the whole.
 """
 
 from __future__ import annotations

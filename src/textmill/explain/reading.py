@@ -15,6 +15,7 @@ from torch import Tensor
 
 from textmill.errors import UserError
 from textmill.explain.attribution import Score
+from textmill.models.embeddings import matches
 
 if TYPE_CHECKING:
     from textmill.prediction import Predictor
@@ -63,7 +64,12 @@ def read(predictor: Predictor, item: Any, target: str | None) -> Reading:
     features = family.encode(example, labelled=False)
     prediction = family.predict(predictor.model, [example], 1)[0]
     make = READERS[predictor.task.family]
-    return make(family, predictor.model, example, features, prediction, target)
+    reading = make(family, predictor.model, example, features, prediction, target)
+    if getattr(predictor.model.config, "mark_matches", False):
+        # Read off the ids once: which tokens match stays as it is while their embeddings change.
+        ids = reading.inputs["input_ids"]
+        reading.inputs["matched"] = matches(ids, predictor.model.config.eos_token_id)
+    return reading
 
 
 def _classification(

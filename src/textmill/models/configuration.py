@@ -60,6 +60,7 @@ class TransformerConfig(PreTrainedConfig):
     embedding_scale: float = 1.0  # sqrt(hidden_size) in "Attention is all you need"
     embedding_norm: bool = False
     type_vocab_size: int = 0  # token types (BERT); 0: none
+    mark_matches: bool = False  # which tokens the two texts of a pair share, read off the ids
     tie_word_embeddings: bool = True
 
     # Blocks.

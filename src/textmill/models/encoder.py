@@ -20,7 +20,7 @@ from transformers.modeling_outputs import (
 from textmill.models.base import IGNORED, TransformerModel, token_loss
 from textmill.models.configuration import EncoderConfig, TransformerConfig
 from textmill.models.crf import LinearChainCRF
-from textmill.models.embeddings import Embeddings
+from textmill.models.embeddings import Embeddings, matches
 from textmill.models.heads import Classifier, HeadTransform, classification_loss, span_loss
 from textmill.models.layers import Stack, Trace
 from textmill.models.masks import compute_dtype, self_mask, without_need
@@ -43,6 +43,7 @@ class Encoder(nn.Module):
         segments: Tensor | None = None,
         token_types: Tensor | None = None,
         positions: Tensor | None = None,
+        matched: Tensor | None = None,
         trace: Trace | None = None,
     ) -> Tensor:
         """tokens: (batch, length, width); the rest (batch, length) -> (batch, length, width)."""
@@ -50,7 +51,7 @@ class Encoder(nn.Module):
         padding = without_need(padding)
         if positions is None:
             positions = count(padding, segments, length, tokens.device)
-        x = self.embeddings(tokens, positions, token_types, length)
+        x = self.embeddings(tokens, positions, token_types, length, matched)
         mask = self_mask(x, keys=length, padding=padding, segments=segments, causal=False, in_kernel=True)
         turns = None
         if config.positions == "rotary":
@@ -77,18 +78,25 @@ class EncoderModel(TransformerModel):
         position_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
+        matched: Tensor | None = None,
         output_attentions: bool = False,
         output_hidden_states: bool = False,
         return_dict: bool = True,
     ) -> BaseModelOutput | tuple:
-        """All inputs (batch, length); ``segment_ids`` number the documents packed into a row.
+        """All inputs (batch, length); ``segment_ids`` number the documents packed into a row, ``matched`` is
+        ``embeddings.matches`` of the ids and needed beside ``inputs_embeds`` alone.
 
         Returns ``last_hidden_state`` (batch, length, width), and where asked for the attention weights, a
         (batch, heads, length, length) a layer, and the hidden states.
         """
         trace = Trace.of(output_hidden_states, output_attentions)
         tokens = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
-        x = self.encoder(tokens, attention_mask, segment_ids, token_type_ids, position_ids, trace)
+        if self.config.mark_matches and matched is None:
+            end = self.config.eos_token_id
+            assert input_ids is not None
+            assert isinstance(end, int)
+            matched = matches(input_ids, end)
+        x = self.encoder(tokens, attention_mask, segment_ids, token_type_ids, position_ids, matched, trace)
         output = BaseModelOutput(
             last_hidden_state=x,
             hidden_states=None if trace.hidden_states is None else tuple(trace.hidden_states),

@@ -74,6 +74,7 @@ class Finetune(Training):
     class_weights: Literal["balanced"] | dict[str, Positive] | None = None  # of the labels in the loss
     out_of_scope: str | None = None  # a label that is not learnt: what the model is too unsure of
     crf: bool = False  # token_classification: tags are learnt and told as a sequence
+    mark_matches: bool = False  # pairs and questions: the model is told which tokens both texts have
     auxiliary: tuple[Name, ...] = ()  # tasks whose batches are mixed in, through the same encoder
 
     @model_validator(mode="after")
@@ -157,6 +158,8 @@ class Task(Block):
             raise ValueError(f"finetune.class_weights needs a weight for each of {', '.join(sorted(labels))}")
         if outside and not (self.one_label and outside in labels):
             raise ValueError(f"finetune.out_of_scope: {outside!r} is none of the labels of a classification")
+        if self.finetune.mark_matches and self.family not in ("sequence_classification", "span_extraction"):
+            raise ValueError("finetune.mark_matches is for sequence_classification and span_extraction")
         if self.finetune.crf and self.family != "token_classification":
             raise ValueError("finetune.crf is for the family token_classification")
         if self.finetune.crf and (self.finetune.label_smoothing or self.finetune.z_loss):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textmill.errors import UserError
 from textmill.params import Task
 from textmill.records import Example
 from textmill.tasks.scores import Scores
@@ -53,7 +54,10 @@ class Family(ABC):
 
     def model_config(self) -> dict[str, Any]:
         """Settings of the model's configuration that follow from the task."""
-        return {}
+        if not self.task.finetune.mark_matches:
+            return {}
+        # What parts the two texts; a BERT names no end of its own.
+        return {"mark_matches": True, "eos_token_id": self.tokenizer.sep_token_id}
 
     def prepare(self, train: Sequence[Example]) -> None:  # noqa: B027
         """Look at the training examples before the training, where the family has to know them."""
@@ -94,8 +98,14 @@ class Family(ABC):
         """Tables beside the scores (by label, confusion) as JSON."""
         return {}
 
-    def check(self, model: PreTrainedModel) -> None:  # noqa: B027 - most families can be taught to any model
+    def check(self, model: PreTrainedModel) -> None:
         """Raise UserError where the model is none that the task can be taught."""
+        for key in ("mark_matches", "crf"):
+            if getattr(self.task.finetune, key) and not getattr(model.config, key, False):
+                raise UserError(
+                    f"finetune.{key}: {type(model).__name__} has none; `textmill import` makes one of ours "
+                    "of a published encoder"
+                )
 
     def learns(self, example: Example) -> bool:
         """Whether a labelled example is one to train on."""

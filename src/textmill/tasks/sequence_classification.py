@@ -40,6 +40,7 @@ class SequenceClassification(Family):
         if self.task.regression:
             kind, outputs = "regression", ("LABEL_0",)  # as transformers names the one number
         return {
+            **super().model_config(),
             "id2label": dict(enumerate(outputs)),
             "label2id": {label: i for i, label in enumerate(outputs)},
             "problem_type": kind,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textmill.errors import UserError
 from textmill.records import Example
 from textmill.tasks import baselines, figures, scores
 from textmill.tasks.alignment import windows
@@ -45,14 +44,6 @@ class TokenClassification(Family):
             "label2id": {tag: i for i, tag in enumerate(self.tags)},
             **({"crf": True} if self.task.finetune.crf else {}),
         }
-
-    def check(self, model: PreTrainedModel) -> None:
-        """Raise UserError where a conditional random field is asked for and the model has none."""
-        if self.task.finetune.crf and getattr(model, "crf", None) is None:
-            raise UserError(
-                f"finetune.crf: {type(model).__name__} has none; `textmill import` makes one of ours of a "
-                "published encoder"
-            )
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
         """Windows of the text, a quarter of each shared with the next; with labels a tag a token."""

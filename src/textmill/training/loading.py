@@ -29,8 +29,9 @@ def load(family: Family, folder: Path) -> PreTrainedModel:
     settings = {key: value for key, value in family.model_config().items() if hasattr(known, key)}
     auto = getattr(transformers, family.auto_class)
     kind = auto._model_mapping.get(type(known), transformers.PreTrainedModel)
-    # BERT's pooler stands in the body, and is a part of the head.
-    head = () if family.generates else (rf"^(?!{re.escape(kind.base_model_prefix)}\.)", r"\.pooler\.")
+    # BERT's pooler stands in the body, and is a part of the head; matches belong to the task.
+    body = re.escape(kind.base_model_prefix)
+    head = () if family.generates else (rf"^(?!{body}\.)", r"\.pooler\.", r"\.embeddings\.matches\.")
     with _unreported(kind, head):
         model: PreTrainedModel = auto.from_pretrained(folder, dtype=torch.float32, **settings)
     return model

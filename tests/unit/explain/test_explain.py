@@ -44,6 +44,15 @@ def test_every_family_is_explained_and_integrated_gradients_are_complete(
     assert '<section class="explanation">' in found.html_fragment()
 
 
+def test_matches_of_a_question_stay_as_they_are_while_embeddings_change(
+    make_predictor: Any, inputs: Any
+) -> None:
+    predictor = make_predictor("questions", finetune={"mark_matches": True})
+    for target in explain(predictor, inputs["questions"]).data["targets"]:
+        difference = target["value"] - target["baseline_value"]
+        assert abs(target["completeness"]["error"]) <= max(0.02 * abs(difference), 1e-3)
+
+
 def test_the_tokens_spell_the_text_and_an_emoji_of_several_tokens_is_one(
     make_predictor: Any, inputs: Any
 ) -> None:

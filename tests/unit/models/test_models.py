@@ -15,6 +15,7 @@ from textmill.errors import UserError
 from textmill.models import build, config
 from textmill.models.auto import MODELS, model_class
 from textmill.models.configuration import CONFIGS, DecoderConfig, EncoderConfig
+from textmill.models.embeddings import matches
 from textmill.models.exchange import export_checkpoint, import_checkpoint
 from textmill.params import Architecture, Kind
 
@@ -354,3 +355,24 @@ def test_a_classifier_reads_the_states_of_its_markers_side_by_side() -> None:
         places = torch.tensor([[3, 1], [1, 2]])
         again = model(inputs_embeds=embedded, attention_mask=mask, marker_positions=places).logits
     assert torch.equal(found, again)
+
+
+def test_a_model_sees_which_tokens_a_pair_shares() -> None:
+    shape = {
+        "vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 2, "intermediate_size": 32, "num_labels": 3,
+    }  # fmt: skip
+    ids = torch.tensor([[2, 5, 9, 3, 9, 7, 3], [2, 5, 3, 6, 3, 0, 0]])
+    found = matches(ids, separator=3)
+    assert found.tolist() == [[0, 0, 1, 0, 3, 2, 2], [0, 0, 0, 2, 2, 2, 2]]
+    model = build("encoder", "sequence_classification", EncoderConfig(**shape, mark_matches=True), 1).eval()
+    mask = (ids != 0).long()
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        embedded = model.get_input_embeddings()(ids)
+        assert torch.equal(logits, model(inputs_embeds=embedded, attention_mask=mask, matched=found).logits)
+        other = model(inputs_embeds=embedded, attention_mask=mask, matched=found // 2 * 2).logits
+    assert not torch.equal(logits[0], other[0])  # two tokens matched
+    assert torch.equal(logits[1], other[1])  # none did
+    plain = build("encoder", "sequence_classification", EncoderConfig(**shape), 1)
+    assert "model.encoder.embeddings.matches.weight" not in plain.state_dict()

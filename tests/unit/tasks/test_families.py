@@ -375,6 +375,20 @@ def test_a_random_field_is_for_entities_and_has_its_own_loss(make_task: Any) -> 
         make_task("entities", finetune={"crf": True, "label_smoothing": 0.1})
 
 
+def test_matches_are_for_pairs_and_for_models_that_can_mark_them(
+    tokenizer: Any, make_task: Any, make_model: Any
+) -> None:
+    from textmill.errors import UserError
+
+    with pytest.raises(ValueError, match="mark_matches is for sequence_classification and span_extraction"):
+        make_task("entities", finetune={"mark_matches": True})
+    task = make_task("questions", finetune={"mark_matches": True})
+    family = FAMILIES[task.family](task, tokenizer)
+    assert family.model_config() == {"mark_matches": True, "eos_token_id": tokenizer.sep_token_id}
+    with pytest.raises(UserError, match=r"finetune\.mark_matches: BertForQuestionAnswering has none"):
+        family.check(make_model(FAMILIES[task.family](make_task("questions"), tokenizer)))
+
+
 def test_directed_relations_have_the_official_score(tokenizer: Any, make_task: Any) -> None:
     labels = ["Other", "A(e1,e2)", "A(e2,e1)"]
     task = make_task("relations", labels=labels, gate={"metric": "directed_macro_f1"})

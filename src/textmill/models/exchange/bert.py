@@ -87,6 +87,7 @@ def needs(config: TransformerConfig) -> dict[str, Any]:
         "head_bias": (True, False),
         "head_transform": True,
         "crf": False,
+        "mark_matches": False,
     }
 
 
