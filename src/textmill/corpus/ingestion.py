@@ -56,7 +56,7 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     bytes and digest; and ``skipped.jsonl`` (source, file, line and why of all that could not be read).
     A killed run that is started again with the same ``output`` continues where it stopped, and gives the
     same bytes. Returns flat metrics. Raises UserError for what cannot be read where
-    ``corpus.on_bad_input`` is ``fail``, and where there is no document at all.
+    ``corpus.on_bad_input`` is ``fail``, and where there is nothing at all, no document and nothing skipped.
     """
     corpus = params.corpus
     output.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     write_json(output / "shards.json", {"folder": final.folder if address else None, "shards": shown})
     write_jsonl(output / "skipped.jsonl", skipped)
     manifest.clear()
-    totals: Counter[str] = Counter()
+    totals = Counter({"documents": 0})
     for facts in described:
         totals.update(facts["totals"])
     return {**totals, "shards": len(names), "skipped": len(skipped)}
@@ -218,7 +218,8 @@ def _found_something(params: Params, portions: dict[str, dict[str, Any]], read: 
     for name, source in params.corpus.sources.items():
         if name not in filled and params.corpus.on_bad_input == "fail":
             raise UserError(f"corpus.sources.{name}: no document in {source.path}")
-    if not filled:
+    # Where all there was has been set aside, the list says why: the other sources go on.
+    if not filled and not any(facts["skipped"] for facts in read):
         raise UserError("corpus.sources: no document was found in any source")
 
 
@@ -251,6 +252,8 @@ def shards(documents: Path) -> list[str]:
         made = read_json(path)
         store = Store(made["folder"] or str(path.parent.resolve()))
         found += [store.path(shard["name"]) for shard in made["shards"]]
-    if not found:
+    if not lists:
         raise UserError(f"{documents}: no shards.json; run the stage ingest first")
+    if not found:
+        raise UserError(f"{documents}: no source has a document; skipped.jsonl beside each says why")
     return found

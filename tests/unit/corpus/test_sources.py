@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from textmill.corpus import ingest
+from textmill.corpus.ingestion import shards
 from textmill.corpus.sources import BadInput, Row, read
 from textmill.errors import UserError
 from textmill.records import write_jsonl
@@ -349,3 +350,13 @@ def test_hub_without_network_names_two_ways_out(corpus_params, tmp_path, monkeyp
     }
     with pytest.raises(UserError, match=r"some/set at revision abc.*Two ways out.*format: parquet"):
         ingest(corpus_params({"one": hub}), tmp_path / "out")
+
+
+def test_a_source_that_is_set_aside_whole_stops_no_other(corpus_params, tmp_path):
+    (tmp_path / "bytes.txt").write_bytes(b"\x89PNG\x00\x1a" * 50)
+    sources = {"picture": {"format": "text", "unit": "document", "path": str(tmp_path / "bytes.txt")}}
+    output = tmp_path / "documents" / "picture"
+    metrics = ingest(corpus_params(sources, on_bad_input="skip"), output)
+    assert metrics == {"documents": 0, "shards": 0, "skipped": 1}
+    with pytest.raises(UserError, match=r"no source has a document; skipped\.jsonl beside each says why"):
+        shards(tmp_path / "documents")
