@@ -188,10 +188,9 @@ def decide(work: Store, shards: Sequence[str], corpus: Corpus) -> pl.DataFrame:
     near = corpus.duplicates.near
     if near is not None:
         similarity = near.similarity
-        numbers, minima, bands = _signatures(work, shards, [len(part) for part in parts])
-        # A document that stands for its copies in another shard.
-        unique = leader[numbers] == numbers
-        numbers, minima, bands = numbers[unique], minima[unique], bands[unique]
+        # Of copies in several shards the first stands for all.
+        alone = standing & (leader == np.arange(count))
+        numbers, minima, bands = _signatures(work, shards, [len(part) for part in parts], alone, near)
         left, right, alike = duplicates.pairs(bands, minima, similarity)
         label = duplicates.components(len(numbers), left, right)
         leader[numbers] = numbers[label]
@@ -227,17 +226,27 @@ def decide(work: Store, shards: Sequence[str], corpus: Corpus) -> pl.DataFrame:
 
 
 def _signatures(
-    work: Store, shards: Sequence[str], counts: Sequence[int]
+    work: Store, shards: Sequence[str], counts: Sequence[int], alone: np.ndarray, near: NearDuplicates
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    numbers, minima, bands = [], [], []
-    offset = 0
+    """Number, minima and bands of every signed document that is marked in ``alone`` (documents,).
+
+    Room for all is taken once and filled: nothing larger is held in the memory of the machine that decides.
+    """
+    room = int(alone.sum())
+    numbers = np.empty(room, np.int64)
+    minima = np.empty((room, near.bands * near.rows), np.uint16)
+    bands = np.empty((room, near.bands), np.uint64)
+    offset = end = 0
     for name, count in zip(shards, counts, strict=True):
         table = work.read(f"signed-{name}")
-        numbers.append(table["place"].to_numpy() + offset)
-        minima.append(table["minima"].to_numpy())
-        bands.append(table["bands"].to_numpy())
+        here = table["place"].to_numpy() + offset
+        kept = alone[here]
+        begin, end = end, end + int(kept.sum())
+        numbers[begin:end] = here[kept]
+        minima[begin:end] = table["minima"].to_numpy()[kept]
+        bands[begin:end] = table["bands"].to_numpy()[kept]
         offset += count
-    return np.concatenate(numbers), np.concatenate(minima), np.concatenate(bands)
+    return numbers[:end], minima[:end], bands[:end]
 
 
 def _best(numbers: np.ndarray, label: np.ndarray, sizes: np.ndarray) -> np.ndarray:
