@@ -61,6 +61,11 @@ bench: setup ## speed beside peers, on real text: make bench ROOT=data/raw (docs
 	@python -m benchmarks.time_to_loss textmill plain --text $(DATA)/tinyshakespeare_en/input.txt \
 		--json .state/bench_time_to_loss.json
 	@python -m benchmarks.packing --english $(DATA)/gutenberg_small_en/*.txt --json .state/bench_packing.json
+	@test -x .state/datatrove/bin/python || { $(PYTHON) -m venv .state/datatrove && \
+		.state/datatrove/bin/pip install -q 'datatrove[processing,io]==0.10.*' spacy jieba 'xxhash<4'; }
+	@python -m benchmarks.curation --datatrove .state/datatrove/bin/python --root $(DATA) \
+		--json .state/bench_curation.json
+	@python -m benchmarks.scale
 
 clean: ## remove every output of the pipeline (.venv, DVC's cache and MLflow's store stay)
 	rm -rf data/tasks data/documents data/corpus data/accepted data/tokens data/predictions \

@@ -1,10 +1,11 @@
 """Agreement with datatrove rule by rule, and speed side by side in one run.
 
-    python -m benchmarks.curation --datatrove ENVIRONMENT/bin/python [--english FILE] [--chinese FILE]
+    python -m benchmarks.curation --datatrove ENVIRONMENT/bin/python [--root FOLDER]
 
-The environment is one of its own with ``datatrove[processing]``, ``spacy``, ``jieba`` and ``xxhash<4``. Files
-are JSON lines with a field ``text``; without ``--english`` the docstrings of the standard library serve.
-Prints two tables. Times are of one process's processor: a busy machine changes rates more than ratios.
+The environment is one of its own with ``datatrove[processing,io]``, spacy, jieba and ``xxhash<4``. The texts
+are those that the overlays ``english`` and ``chinese`` ingest from FOLDER; without it the docstrings of the
+standard library serve. Prints two tables. Times are of one process's processor: a busy machine changes rates
+more than ratios.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from textmill import params
+from textmill import experiments, params
 from textmill.corpus import curate, duplicates, ingest, rules
 from textmill.corpus.codes import Codes
 from textmill.corpus.docstrings import docstrings
+from textmill.corpus.ingestion import shards
 from textmill.corpus.signals import measure
 from textmill.corpus.text import clean
 from textmill.params import NearDuplicates, QualityRule
@@ -159,30 +161,38 @@ def show(title: str, result: dict[str, Any]) -> None:
             print(f"| {name} | {row['agree']:.4f} | {row['ours']} | {row['theirs']} |")
 
 
-def read(path: str) -> list[str]:
-    with open(path, encoding="utf-8") as file:
-        return [text for line in file if (text := clean(json.loads(line)["text"], mend_mojibake=False))]
+def corpus(overlay: str, root: Path, shortest: int, megabytes: float) -> list[str]:
+    """Texts that an overlay ingests, of ``shortest`` characters and more, in the order of their ids."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        subprocess.run(["git", "clone", "-q", ".", str(project)], check=True)
+        experiments.write_params(overlay, project, str(root.resolve()))
+        output = Path(folder) / "documents"
+        ingest(params.load(project / "params.yaml"), output)
+        table = pl.concat(pl.read_parquet(path, columns=["id", "text"]) for path in shards(output))
+    long = table.filter(pl.col("text").str.len_chars() >= shortest).sort("id")
+    size = pl.col("text").str.len_bytes().cum_sum()
+    return long.filter(size <= megabytes * 1e6)["text"].to_list()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--datatrove", required=True, help="Python of the environment that has datatrove")
-    parser.add_argument("--english", help="JSON lines with a field text")
-    parser.add_argument("--chinese", help="JSON lines with a field text")
-    parser.add_argument("--json", help="also write the results here")
+    parser.add_argument("--root", type=Path, help="folder of the data sets that the overlays read")
+    parser.add_argument("--json", type=Path, help="also write the results here")
     arguments = parser.parse_args()
-    english = (
-        read(arguments.english)
-        if arguments.english
-        else [clean(text, mend_mojibake=False) for _, _, text in docstrings()]
-    )
-    results = {"English": compare(english, arguments.datatrove, "en")}
-    show("English", results["English"])
-    if arguments.chinese:
-        results["Chinese"] = compare(read(arguments.chinese), arguments.datatrove, "zh")
-        show("Chinese", results["Chinese"])
+    texts = {"English": ("en", [clean(text, mend_mojibake=False) for _, _, text in docstrings()])}
+    if arguments.root:
+        texts = {
+            "English": ("en", corpus("english", arguments.root, 600, 6)),
+            "Chinese": ("zh", corpus("chinese", arguments.root, 200, 6)),
+        }
+    results = {}
+    for title, (language, found) in texts.items():
+        results[title] = compare(found, arguments.datatrove, language)
+        show(title, results[title])
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(results))
+        arguments.json.write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Cost of ingest and curate by size of the corpus, and what a second core gains.
 
-    python -m benchmarks.scale [--megabytes 10 40 160 640] [--cores 2]
+    python -m benchmarks.scale [--megabytes 10 40 160 1000] [--cores 1 2]
 
 English made by exchanging every fourth word of the standard library's docstrings, in files of at most 40 MB.
 Prints a table: processor seconds (workers included), seconds, rate and the largest process's peak memory.
@@ -69,8 +69,8 @@ def _processor() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[10, 40, 160, 640])
-    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[10, 40, 160, 1000])
+    parser.add_argument("--cores", type=int, nargs="+", default=[1])
     parser.add_argument("--measure", nargs=2, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
