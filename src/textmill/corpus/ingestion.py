@@ -81,7 +81,7 @@ def ingest(params: Params, output: Path) -> dict[str, float | int]:
     if corpus.text.measure_surprise:
         pairs = Surprise(work.read(f"clean-{name}", ["text"])["text"].to_list() for name in names)
     described = engine.run(
-        partial(_describe, work, final, common, pairs, learned),
+        partial(_describe, work, final, common, pairs, learned, corpus.language.model),
         _numbered("documents", names),
         manifest,
         corpus.engine,
@@ -110,9 +110,16 @@ def table(raw: pl.DataFrame, source: str, params: Params) -> pl.DataFrame:
 
 
 def describe(
-    documents: pl.DataFrame, common: boilerplate.Common, pairs: Surprise | None, learned: Classifier | None
+    documents: pl.DataFrame,
+    common: boilerplate.Common,
+    pairs: Surprise | None,
+    learned: Classifier | None,
+    languages: str | None = None,
 ) -> pl.DataFrame:
-    """A shard with its boilerplate lines cut, its languages and figures: a pure function of a table."""
+    """A shard with its boilerplate lines cut, its languages and figures: a pure function of a table.
+
+    ``languages`` is the file of a fastText model, or None for CLD2.
+    """
     documents = boilerplate.cut(documents, common)
     texts = documents["text"].to_list()
     figures = measure(texts)
@@ -121,7 +128,7 @@ def describe(
         figures = figures.with_columns(bigram_surprise=bits, unspaced_bigram_surprise=bits)
     if learned is not None:
         figures = figures.with_columns(learned_quality=pl.Series(learned.probability(texts)))
-    language = identify(texts)
+    language = identify(texts, languages)
     return pl.concat([documents, language, figures], how="horizontal")
 
 
@@ -151,10 +158,12 @@ def _describe(
     common: boilerplate.Common,
     pairs: Surprise | None,
     learned: Classifier | None,
+    languages: str | None,
     name: str,
     item: object,
 ) -> Facts:
-    documents = describe(work.read(f"clean-{name.removeprefix('documents-')}"), common, pairs, learned)
+    cleaned = work.read(f"clean-{name.removeprefix('documents-')}")
+    documents = describe(cleaned, common, pairs, learned, languages)
     totals = {
         "documents": len(documents),
         "characters": int(documents["characters"].sum()),
@@ -230,6 +239,7 @@ def _fingerprint(params: Params, portions: dict[str, dict[str, Any]]) -> str:
         params.seed,
         params.sample.model_dump(),
         corpus.text.model_dump(),
+        corpus.language.model,
         corpus.on_bad_input,
         {name: source.model_dump() for name, source in corpus.sources.items()},
         SHARD,

@@ -86,6 +86,7 @@ class Text(Block):
 class Language(Block):
     """Which languages are kept, by ISO 639-1 code, and how sure the identification must be."""
 
+    model: str | None = None  # file of a fastText model, whose own codes are then the wanted ones; null: CLD2
     wanted: tuple[str, ...]
     min_confidence: Share
     shares: dict[str, Share] | None = None  # of the training text; null: as it comes

@@ -1,6 +1,10 @@
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from textmill.corpus.language import identify
+from textmill.errors import UserError
 
 # Four sentences each.
 TEXTS = {
@@ -143,3 +147,42 @@ def test_what_is_no_language():
 def test_addresses_and_numbers_do_not_weigh():
     text = TEXTS["en"][0] + " https://example.org/ein/sehr/langer/pfad?und=noch&mehr=davon 0000000 " * 5
     assert identify([text]).row(0)[0] == "en"
+
+
+def test_a_model_of_the_users_names_the_languages(tmp_path, monkeypatch):
+    """With a stand-in for the library, whose wheel is an optional extra."""
+    seen = []
+
+    class Model:
+        def predict(self, lines, k):
+            seen.extend(lines)
+            labels = [["__label__swh_Latn"] if line else [] for line in lines]
+            return labels, [[1.00002] if line else [] for line in lines]
+
+    monkeypatch.setitem(sys.modules, "fasttext", SimpleNamespace(load_model=lambda _: Model()))
+    path = tmp_path / "lid.bin"
+    with pytest.raises(UserError, match=r"corpus\.language\.model: .*lid\.bin: no such file"):
+        identify(["Habari"], str(path))
+    path.touch()
+    table = identify(["Habari ya\nasubuhi", ""], str(path))
+    assert seen == ["Habari ya asubuhi", ""]
+    assert table.rows() == [("swh_Latn", 1.0), ("und", 0.0)]
+
+
+def test_a_trained_model_tells_two_languages_apart(tmp_path):
+    fasttext = pytest.importorskip("fasttext", reason="an optional extra: pip install 'textmill[fasttext]'")
+    lines = [f"__label__{code} {text}" for code in ("en", "sw") for text in TEXTS[code]]
+    (tmp_path / "train.txt").write_text("\n".join(lines * 5), encoding="utf-8")
+    model = fasttext.train_supervised(
+        str(tmp_path / "train.txt"), epoch=50, lr=0.5, minn=2, maxn=4, bucket=5000, thread=1, verbose=0
+    )
+    model.save_model(str(tmp_path / "two.bin"))
+    table = identify([" ".join(TEXTS["en"]), " ".join(TEXTS["sw"])], str(tmp_path / "two.bin"))
+    assert table["language"].to_list() == ["en", "sw"]
+    assert table["confidence"].min() > 0.6
+
+
+def test_a_missing_library_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fasttext", None)
+    with pytest.raises(UserError, match=r"pip install 'textmill\[fasttext\]'"):
+        identify(["text"], "other.bin")
