@@ -63,9 +63,7 @@ def _fasttext(path: str) -> Any:
             f"corpus.language.model: {path}: the library is not here; pip install 'textmill[fasttext]'"
         ) from None
     if not Path(path).is_file():
-        raise UserError(
-            f"corpus.language.model: {path}: no such file; expected a fastText model (.bin)"
-        )
+        raise UserError(f"corpus.language.model: {path}: no such file; expected a fastText model (.bin)")
     try:
         return fasttext.load_model(path)
     except ValueError as error:
