@@ -40,7 +40,6 @@ from datatrove.pipeline.filters import (
 from datatrove.pipeline.formatters import FTFYFormatter, PIIFormatter
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
-from datatrove.utils.logging import logger
 
 QUALITY_OFF: dict[str, Any] = dict.fromkeys(
     (
@@ -215,7 +214,6 @@ def whole(source: Path, language: str) -> int:
 
 
 def main(source: Path, target: Path, language: str) -> None:
-    logger.remove()
     rows = [json.loads(line) for line in source.open(encoding="utf-8")]
     documents = [Document(text=row["text"], id=str(number)) for number, row in enumerate(rows)]
     every = [
