@@ -14,7 +14,8 @@ def prepare(stage: Stage) -> None:
     tokens = stage.output("data/tokens")
     stage.metrics |= tokenizer.build(params, corpus, folder)
     stage.metrics |= tokenizer.pack(corpus, folder, tokens)
-    report = check_tokens(params, folder, tokens)
+    tasks = {name: stage.input(f"data/tasks/{name}") for name in params.tasks}
+    report = check_tokens(params, folder, tokens, corpus, tasks)
     findings = stage.output("reports/token_checks.json")
     report.write(findings)
     stage.metrics |= report.metrics()

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textmill.checks.report import Report
 from textmill.params import Params
+
+if TYPE_CHECKING:
+    from textmill.records import Example
 
 __all__ = ["Report", "check_corpus", "check_tokens"]
 
@@ -20,13 +24,10 @@ def check_corpus(params: Params, corpus: Path, tasks: Mapping[str, Path]) -> Rep
     from textmill.checks import corpus as whole
     from textmill.checks import documents, labels, overlap, profile, report
     from textmill.checks.definitions import CORPUS, DOCUMENTS, LABELS
-    from textmill.records import read_examples, read_jsonl
+    from textmill.records import read_jsonl
 
     kept = documents.read(corpus)
-    examples = {
-        name: {split: list(read_examples(folder, split)) for split in ("train", "dev", "test")}
-        for name, folder in tasks.items()
-    }
+    examples = _examples(tasks)
     statistics = documents.table(kept, params.corpus)
     once = documents.once(kept)
     held_out = overlap.HeldOut(examples, params.corpus.decontamination)
@@ -42,17 +43,25 @@ def check_corpus(params: Params, corpus: Path, tasks: Mapping[str, Path]) -> Rep
     return report.check(tables, DOCUMENTS + CORPUS + LABELS, params.checks, mine)
 
 
-def check_tokens(params: Params, tokenizer: Path, tokens: Path, corpus: Path | None = None) -> Report:
-    """Check the tokenizer in ``tokenizer`` and the ids in ``tokens`` against the texts of ``corpus``.
-
-    Without ``corpus`` it is the folder ``corpus`` beside ``tokens``.
-    """
+def check_tokens(
+    params: Params, tokenizer: Path, tokens: Path, corpus: Path, tasks: Mapping[str, Path]
+) -> Report:
+    """Check the tokenizer in ``tokenizer``, the ids in ``tokens`` against the texts of ``corpus``, and how
+    long the examples of each task (name -> folder) are."""
     from textmill.checks import report
     from textmill.checks.definitions import TOKENS
     from textmill.checks.tokens import tables
 
     return report.check(
-        tables(tokenizer, tokens, corpus or tokens.with_name("corpus"), params.checks.sample),
-        TOKENS,
-        params.checks,
+        tables(tokenizer, tokens, corpus, _examples(tasks), params.checks.sample), TOKENS, params.checks
     )
+
+
+def _examples(tasks: Mapping[str, Path]) -> dict[str, dict[str, list[Example]]]:
+    """The labelled examples by task and split."""
+    from textmill.records import read_examples
+
+    return {
+        name: {split: list(read_examples(folder, split)) for split in ("train", "dev", "test")}
+        for name, folder in tasks.items()
+    }

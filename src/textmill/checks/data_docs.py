@@ -26,6 +26,7 @@ TITLES = {
     "token_languages": "Tokens by language",
     "vocabulary": "Vocabulary",
     "token_documents": "Tokens of each document",
+    "token_tasks": "Tokens of the tasks' examples",
     "examples": "Each labelled example",
     "task_splits": "Tasks and splits",
     "skipped": "Labelled rows that were set aside",

@@ -172,6 +172,11 @@ TOKENS = (
         ("round_trip", "documents",
          "If decoding the ids does not give the text back, everything generated is wrong by as much."),
     )
+    + _checks(
+        "tokens", "token_tasks",
+        ("example_tokens", "tokens, in 19 of 20 examples at most",
+         "What is beyond the window that a task is fine-tuned with is cut off, or read in further windows."),
+    )
 )  # fmt: skip
 
 LABELS = _checks(

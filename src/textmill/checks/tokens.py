@@ -1,7 +1,8 @@
-"""The tables of the tokens: a row a split, a language, a document, and one of the vocabulary."""
+"""The tables of the tokens: a row a split, a language, a document, a task, and one of the vocabulary."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,24 @@ from numpy.typing import NDArray
 
 from textmill.checks.documents import SPLITS, read
 from textmill.checks.profile import divergence
-from textmill.records import read_json
+from textmill.records import Example, example_texts, read_json
 
 Ids = NDArray[np.int64]
 SHOWN = 5
+MOST = 0.95  # of a split's examples: the few that are longest may be cut
 
 
-def tables(tokenizer: Path, tokens: Path, corpus: Path, sample: int) -> dict[str, pl.DataFrame]:
-    """Every table of the tokens level; ``sample`` documents are decoded and encoded again."""
+def tables(
+    tokenizer: Path,
+    tokens: Path,
+    corpus: Path,
+    tasks: Mapping[str, Mapping[str, list[Example]]],
+    sample: int,
+) -> dict[str, pl.DataFrame]:
+    """Every table of the tokens level; ``sample`` documents are decoded and encoded again.
+
+    ``tasks``: the labelled examples by task and split.
+    """
     from textmill.tokenizer import load
 
     writer = load(tokenizer)
@@ -30,6 +41,7 @@ def tables(tokenizer: Path, tokens: Path, corpus: Path, sample: int) -> dict[str
         "token_splits": _splits(packs, special, writer.eos_token_id, size),
         "token_documents": documents.select("id", "document_tokens", "round_trip"),
         "token_languages": _languages(documents),
+        "token_tasks": _tasks(tasks, writer),
         "vocabulary": _vocabulary(packs, writer, special, size),
     }
 
@@ -153,6 +165,32 @@ def _languages(documents: pl.DataFrame) -> pl.DataFrame:
         .rename({"name": "id"})
         .sort("id")
     )
+
+
+def _tasks(tasks: Mapping[str, Mapping[str, list[Example]]], writer: Any) -> pl.DataFrame:
+    """A row a task and split: the tokens that MOST of its examples do not exceed, all their texts together,
+    but source and target each by itself."""
+    rows = []
+    for name, splits in tasks.items():
+        for split, examples in splits.items():
+            texts = [example_texts(example) for example in examples]
+            flat = [text for each in texts for text in each]
+            found = iter(writer(flat, add_special_tokens=False)["input_ids"] if flat else [])
+            counts = [[len(next(found)) for _ in each] for each in texts]
+            lengths = [
+                max(count) if "target" in example else sum(count)
+                for example, count in zip(examples, counts, strict=True)
+            ]
+            longest = sorted(range(len(lengths)), key=lambda row: -lengths[row])[:SHOWN]
+            rows.append(
+                {
+                    "id": f"{name}/{split}",
+                    "example_tokens": float(np.quantile(lengths, MOST, method="higher")) if lengths else None,
+                    "ids": [str(examples[row].get("id")) for row in longest],
+                }
+            )
+    schema: dict[str, Any] = {"id": pl.String, "example_tokens": pl.Float64, "ids": pl.List(pl.String)}
+    return pl.DataFrame(rows, schema=schema, strict=False)
 
 
 def _vocabulary(packs: dict[str, Pack], writer: Any, special: Ids, size: int) -> pl.DataFrame:

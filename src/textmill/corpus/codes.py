@@ -118,24 +118,18 @@ def _tables() -> _Tables:
     return _Tables()
 
 
-class _Powers:
-    """Powers of the factor and of its inverse modulo 2**64, as many as were ever asked for."""
-
-    def __init__(self) -> None:
-        self.kept: tuple[Hashes, Hashes] = (np.ones(1, np.uint64), np.ones(1, np.uint64))
-
-    def upto(self, size: int) -> tuple[Hashes, Hashes]:
-        """The first ``size`` powers or more, (n,) each."""
-        if len(self.kept[0]) < size:
-            up = np.full(1 << max(16, (size - 1).bit_length()), _FACTOR, np.uint64)
-            down = np.full(len(up), _INVERSE, np.uint64)
-            up[0] = down[0] = 1
-            self.kept = np.multiply.accumulate(up), np.multiply.accumulate(down)
-        return self.kept
+def powers(size: int) -> tuple[Hashes, Hashes]:
+    """Powers of the factor and of its inverse modulo 2**64: ``size`` of them or more, (n,) each."""
+    return _powers(max(16, (size - 1).bit_length()))
 
 
-_POWERS = _Powers()
-powers = _POWERS.upto
+@lru_cache
+def _powers(bits: int) -> tuple[Hashes, Hashes]:
+    """The first 2**bits."""
+    up = np.full(1 << bits, _FACTOR, np.uint64)
+    down = np.full(len(up), _INVERSE, np.uint64)
+    up[0] = down[0] = 1
+    return np.multiply.accumulate(up), np.multiply.accumulate(down)
 
 
 @dataclass(frozen=True)

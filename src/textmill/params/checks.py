@@ -104,6 +104,7 @@ class TokenChecks(Block):
     ids_in_range: Check | None
     round_trip: Check | None
     drift_tokens: Check | None
+    example_tokens: Check | None
 
 
 class LabelChecks(Block):

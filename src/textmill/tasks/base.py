@@ -160,6 +160,7 @@ class Family(ABC):
         import torch
 
         def run(batches: Sequence[Batch]) -> list[list[Any]]:
+            """The output of each row of each batch; the model is left in the mode that it was in."""
             training = model.training
             model.eval()
             try:

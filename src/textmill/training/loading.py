@@ -32,6 +32,7 @@ def load(family: Family, folder: Path) -> PreTrainedModel:
     # BERT's pooler stands in the body, and is a part of the head; matches belong to the task.
     body = re.escape(kind.base_model_prefix)
     head = () if family.generates else (rf"^(?!{body}\.)", r"\.pooler\.", r"\.embeddings\.matches\.")
+    transformers.utils.logging.disable_progress_bar()  # of reading and writing one small file
     with _unreported(kind, head):
         model: PreTrainedModel = auto.from_pretrained(folder, dtype=torch.float32, **settings)
     return model

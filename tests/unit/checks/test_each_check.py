@@ -50,6 +50,9 @@ class Packed:
     def batch_decode(self, rows: list[Any], **_: Any) -> list[str]:
         return [self.decode(list(row)) for row in rows]
 
+    def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[str]]]:
+        return {"input_ids": [text.split(" ") for text in texts]}
+
     def put(self, split: str, place: int, ids: list[int]) -> None:
         """Replace a document, and its text with it."""
         self.ids[split][place] = ids
@@ -194,6 +197,12 @@ def put(split: str, ids: list[int], place: int = 0) -> Plant:
     return lambda world: world.packed.put(split, place, ids)
 
 
+def lengthen(world: World, task: str, field: str, count: int) -> None:
+    """Make ``count`` of a task's thirty test examples longer than what the model reads."""
+    for example in world.tasks[task]["test"][:count]:
+        example[field] += " mill" * 150
+
+
 def shrunk(world: World) -> None:
     for rows in (world.packed.ids, world.packed.texts, world.packed.languages):
         del rows["test"][4:]
@@ -336,6 +345,10 @@ CASES: dict[Key, tuple[Plant, ...]] = {
     ("tokens", "ids_in_range"): (put("train", [3, 99, 4, 2]),),
     ("tokens", "round_trip"): (lambda world: world.packed.texts["train"].__setitem__(1, "磨坊在河边"),),
     ("tokens", "drift_tokens"): (one_word,),
+    ("tokens", "example_tokens"): (
+        lambda world: lengthen(world, "sentiment", "text", 2),
+        lambda world: lengthen(world, "headlines", "target", 2),
+    ),
     ("labels", "examples"): (lambda world: world.tasks["dialogue"]["dev"].__delitem__(slice(5, None)),),
     ("labels", "missing_fields"): (spoilt("sentiment", label=None), spoilt("headlines", target=None)),
     ("labels", "empty_text"): (spoilt("sentiment", text=" "), spoilt("questions", question="")),
@@ -425,7 +438,7 @@ def failed(
         if level == "tokens":
             monkeypatch.setattr("textmill.tokenizer.load", lambda folder: world.packed)
             world.packed.write(tmp_path)
-            return tokens.tables(tmp_path, tmp_path, tmp_path / "corpus", 1000)
+            return tokens.tables(tmp_path, tmp_path, tmp_path / "corpus", world.tasks, 1000)
         if level == "labels":
             known = {name: world.in_corpus.get(name, set()) for name in world.tasks}
             return labels.tables(world.tasks, params.tasks, known, world.skipped)

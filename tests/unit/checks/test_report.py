@@ -212,7 +212,7 @@ def test_packed_ids(
         np.array(stored, np.uint16).tofile(folder / f"{split}.bin")
         np.array([0, 4, 7], np.uint64).tofile(folder / f"{split}.offsets.bin")
         write_json(folder / f"{split}.json", {"dtype": "uint16", "tokens": 7, "ids": names})
-    tables = tokens.tables(tmp_path, tmp_path / "tokens", tmp_path / "corpus", 100)
+    tables = tokens.tables(tmp_path, tmp_path / "tokens", tmp_path / "corpus", {}, 100)
     splits = tables["token_splits"]
     worst = {
         name: splits[name].max()
