@@ -75,8 +75,13 @@ SLIPS = [
     ("budget: {epochs: 4}", "auxiliary: [sentiment]", ["'sentiment' is not another task on the encoder"]),
     (
         "  strategy: auto",
-        "  strategy: fsdp",
-        ["trainer.strategy", "cuts them into shards; take ddp", '"fsdp"'],
+        "  strategy: fsdp_cpu_offload",
+        ["trainer.strategy", "fsdp alone is built here", '"fsdp_cpu_offload"'],
+    ),
+    (
+        "  strategy: auto                  # ddp | fsdp: docs/scale.md\n  precision: auto ",
+        "  strategy: fsdp\n  precision: 16-mixed ",
+        ["trainer", "no loss scaling for precision 16-mixed; take bf16-mixed"],
     ),
     (
         "  lora: null\n  gradual_unfreezing: null",

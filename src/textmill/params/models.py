@@ -191,12 +191,17 @@ class Trainer(Block):
     @field_validator("strategy")
     @classmethod
     def _whole(cls, strategy: str) -> str:
-        if strategy.startswith(("fsdp", "deepspeed")):
+        if strategy.startswith(("fsdp_", "deepspeed")):
             raise ValueError(
-                "the best weights, their average and the saved model are read whole in one process, and this "
-                "strategy cuts them into shards; take ddp, with checkpoint_activations or lora to save memory"
+                "of the strategies that cut the model into shards, fsdp alone is built here; take it"
             )
         return strategy
+
+    @model_validator(mode="after")
+    def _unscaled(self) -> Trainer:
+        if self.strategy == "fsdp" and self.precision == "16-mixed":
+            raise ValueError("the strategy fsdp has no loss scaling for precision 16-mixed; take bf16-mixed")
+        return self
 
 
 class Model(Block):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from textmill.training.optimizers import trained
+from textmill.training.sharding import gathered, part
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,8 +23,13 @@ class Average:
 
     def start(self, device: torch.device) -> None:
         """Begin with the weights as they are, or go on with what a checkpoint has."""
-        begun = self.tensors or trained(self.model)
-        self.tensors = [tensor.detach().to(device, copy=True) for tensor in begun]
+        parameters = trained(self.model)
+        begun = zip(self.tensors or parameters, parameters, strict=True)
+        self.tensors = [part(tensor.detach(), like).to(device, copy=True) for tensor, like in begun]
+
+    def state(self, here: bool) -> list[Tensor]:
+        """The whole average where ``here``, for a checkpoint; every process takes part."""
+        return list(gathered(enumerate(self.tensors), here).values())
 
     @torch.no_grad()
     def update(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textmill.errors import UserError
 from textmill.training.plan import Plan
+from textmill.training.sharding import gathered, part
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,15 +44,15 @@ class Best:
         """Whether there was no better score for as long as early stopping has patience."""
         return self.stopping is not None and self.stale >= self.stopping.patience
 
-    def keep(self, model: nn.Module) -> None:
-        """Write the weights; the file is whole at any time."""
+    def keep(self, model: nn.Module, here: bool) -> None:
+        """Write the weights where ``here``; the file is whole at any time, and every process takes part."""
         from safetensors.torch import save_file
 
+        tensors = gathered(model.named_parameters(), here)
+        if not here:
+            return
         partial = self.path.with_suffix(".partial")
-        tensors = {
-            name: parameter.detach().cpu().contiguous() for name, parameter in model.named_parameters()
-        }
-        save_file(tensors, partial)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
         os.replace(partial, self.path)
 
     def restore(self, model: nn.Module) -> None:
@@ -62,4 +63,4 @@ class Best:
 
         kept = load_file(self.path)
         for name, parameter in model.named_parameters():
-            parameter.data.copy_(kept[name])
+            parameter.data.copy_(part(kept[name], parameter))

@@ -204,7 +204,8 @@ class Stream:
     """What the trainer iterates over: batches ``start``, ``start`` + 1 ... of one process out of ``world``.
 
     In training the epochs follow each other without end, and whoever trains decides when to stop; a split
-    that is scored is gone through once.
+    that is scored is gone through once. There too all processes have as many batches, since the shards of a
+    model come together in a forward pass that all make: a last one may belong to the next epoch.
     """
 
     def __init__(self, batches: Batches, *, endless: bool) -> None:
@@ -220,8 +221,7 @@ class Stream:
     def __iter__(self) -> Iterator[Batch]:
         number = self.start
         while True:
-            epoch, index = self.where(number)
-            if epoch and not self.endless:
+            if not self.endless and number * self.world >= len(self.batches):
                 return
-            yield self.batches.batch(epoch, index)
+            yield self.batches.batch(*self.where(number))
             number += 1

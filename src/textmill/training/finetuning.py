@@ -47,6 +47,12 @@ def finetune(
     their own, which are not saved; a budget in epochs counts the batches of all.
     """
     task = params.tasks[name]
+    if task.finetune.auxiliary and params.trainer.strategy == "fsdp":
+        raise UserError(
+            f"params.yaml: tasks.{name}.finetune.auxiliary: under trainer.strategy fsdp the processes add up "
+            "their gradients layer by layer, and in one step they may learn different tasks, whose "
+            "heads would be taken for each other; take ddp_find_unused_parameters_true"
+        )
     seeds = range(params.seed, params.seed + task.finetune.seeds)
     if len(seeds) == 1:
         return _train(params, name, params.seed, data, model, output, logger, folder)
@@ -97,9 +103,10 @@ def _train(
     begun = prepare(params, name, seed, data, model)
     family, network, dev = begun.family, begun.network, begun.dev
 
-    def score(_: PreTrainedModel) -> dict[str, float]:
-        """The metrics on the whole dev split; the network is always the task's own."""
-        return family.score(dev, family.predict(network, dev, predict_batch_size(task)))
+    def score(trained: PreTrainedModel) -> dict[str, float]:
+        """The metrics on the whole dev split, of the task's own network in what is trained."""
+        own: Any = trained.heads[0] if isinstance(trained, MultiTask) else trained
+        return family.score(dev, family.predict(own, dev, predict_batch_size(task)))
 
     # Text generation is slow to score and its loss is a fair guide, so these keep their last weights.
     choose = not family.generates

@@ -25,6 +25,7 @@ from textmill.training.plan import Plan
 from textmill.training.precision import resolve
 from textmill.training.quiet import quiet
 from textmill.training.resources import peak_flops
+from textmill.training.sharding import Sharding, give_back, twin
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -47,7 +48,8 @@ def fit(
 ) -> dict[str, float]:
     """Train ``model`` in place on ``train``, and score it ``training.validations`` times on ``validation``.
 
-    ``score`` gives further metrics of the model at each validation, logged as ``dev_<name>``; ``best`` names
+    ``score`` gives further metrics at each validation, of the model that it is handed: under fsdp not this
+    one, but its shards, in all processes. They are logged as ``dev_<name>``; ``best`` names
     the metric (one of them, or ``validation_loss``) whose best weights are kept instead of the last;
     ``class_weights`` weigh the labels in the training loss. A run
     that was interrupted goes on from the last checkpoint in ``folder``, to the same bits, if its parameters
@@ -88,12 +90,13 @@ def fit(
     else:
         plan.train.start = checkpoint * training.accumulate
     (folder / RESULT).unlink(missing_ok=True)
+    trained = twin(model) if trainer.strategy == "fsdp" else model
     try:
         with quiet(), torch.random.fork_rng():
             torch.manual_seed(seed)
             lightning = make_trainer(trainer, plan, logger)
             lightning.fit(
-                Module(model, plan),
+                Module(trained, plan),
                 train_dataloaders=plan.train,
                 val_dataloaders=plan.validation,
                 ckpt_path=str(folder / CHECKPOINT) if checkpoint is not None else None,
@@ -102,6 +105,8 @@ def fit(
     except SystemExit:
         # Lightning ends the process at Ctrl-C; who called may have to close a record first.
         raise KeyboardInterrupt from None
+    if trained is not model:
+        give_back(trained, model, lightning.is_global_zero)
     if not lightning.is_global_zero:
         raise SystemExit(0)  # a process that another started for a share of the work
     if adapted is not None:
@@ -143,7 +148,7 @@ def make_trainer(trainer: params.Trainer, plan: Plan, logger: Logger | None) -> 
         accelerator=trainer.accelerator,
         devices=trainer.devices,
         num_nodes=trainer.num_nodes,
-        strategy=trainer.strategy,
+        strategy=Sharding(processes(trainer)) if trainer.strategy == "fsdp" else trainer.strategy,
         precision=trainer.precision,
         deterministic=trainer.deterministic,
         accumulate_grad_batches=training.accumulate,

@@ -12,6 +12,7 @@ import torch
 from textmill.training.optimizers import trained
 from textmill.training.plan import Plan
 from textmill.training.resources import flops_per_token, memory
+from textmill.training.sharding import whole
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -103,12 +104,13 @@ class Meter:
 
     def metrics(self, loss: float, tokens: float, seconds: float, learning_rate: float) -> dict[str, float]:
         """What is logged of an interval of ``tokens`` in ``seconds``."""
+        weights = torch.stack(torch._foreach_norm(trained(self.model))).detach().norm()
         flops_per_second = tokens * flops_per_token(self.model, self.length) / seconds
         found = {"loss": loss}
         if self.norm is not None:
             found["gradient_norm"] = float(self.norm)
         found |= {
-            "parameter_norm": float(torch.stack(torch._foreach_norm(trained(self.model))).detach().norm()),
+            "parameter_norm": float(whole(weights)),
             "learning_rate": learning_rate,
             "tokens": self.tokens,
             "tokens_per_second": tokens / seconds,

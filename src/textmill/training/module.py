@@ -26,6 +26,7 @@ from textmill.training.losses import IGNORED, smoothed_loss
 from textmill.training.meter import Interval, Meter
 from textmill.training.plan import Plan
 from textmill.training.progress import Progress
+from textmill.training.sharding import Sharding, reshard, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +49,6 @@ class Module(pl.LightningModule):
         # Logits that no loss reads are left out where the model can; compiled code wants one shape.
         sparing = "labelled_only" in inspect.signature(model.forward).parameters
         self.options = {"labelled_only": True} if sparing and not plan.training.compile else {}
-        self.depths = {model.get_parameter(name): depth for name, depth in optimizers.depths(model).items()}
         self.meter = Meter(model, plan)
         self.checkpoints = Checkpoints(plan)
         self.guard = Guard(plan, self.checkpoints)
@@ -92,8 +92,16 @@ class Module(pl.LightningModule):
 
     # Optimisation.
 
+    def configure_model(self) -> None:
+        """Cut the model into shards where the strategy has each process hold a part."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, Sharding):
+            strategy.shard(self.model, optimizers.blocks(self.model))
+
     def configure_optimizers(self) -> Any:
         """The optimiser, and the schedule, whose rate changes with every step."""
+        depths = optimizers.depths(self.model)
+        self.depths = {self.model.get_parameter(name): depth for name, depth in depths.items()}
         optimizer = optimizers.optimizer(self.model, self.training_spec, self.device.type)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -129,7 +137,9 @@ class Module(pl.LightningModule):
         logs = (self.trainer.global_step + 1) % self.training_spec.log_every == 0
         if not limit and not logs:
             return
-        norm = self.meter.norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit or math.inf)
+        norm = self.meter.norm = whole(
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit or math.inf)
+        )
         # On a CPU the number is at hand; on a GPU reading it would stop the queue of work.
         if self.device.type == "cpu":
             self.guard.check_step(self.trainer.global_step + 1, self.meter.interval.losses[-1], norm)
@@ -196,9 +206,12 @@ class Module(pl.LightningModule):
         self.held_out.zero_()
         self._swap()
 
-    def validation_step(self, batch: Batch) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch's loss over all labels, in nats, and its labels to ``held_out``."""
         loss, count = self.losses(batch, self.model)
+        epoch, _ = self.plan.validation.where(batch_idx)
+        if epoch:  # a batch that another process has counted
+            return
         self.held_out += torch.stack([loss.double() * count, count.double()]).cpu()
 
     def on_validation_epoch_end(self) -> None:
@@ -211,7 +224,11 @@ class Module(pl.LightningModule):
             metrics["validation_bits_per_byte"] = loss / math.log(2) / self.plan.validation_bytes_per_token
         if self.plan.score is not None:
             with torch.random.fork_rng(), self.trainer.precision_plugin.forward_context():
-                metrics |= {f"dev_{name}": value for name, value in self.plan.score(self.model).items()}
+                scores = self.plan.score(self.model)
+            # Each process scores the whole split; where last bits differ they would judge differently.
+            scores = self.trainer.strategy.broadcast(scores)
+            metrics |= {f"dev_{name}": value for name, value in scores.items()}
+        reshard(self.model)
         step = self.trainer.global_step
         self.history |= metrics
         if self.logger is not None:
@@ -219,8 +236,8 @@ class Module(pl.LightningModule):
         if self.trainer.is_global_zero:
             self.progress.note(step, metrics)
         if self.plan.best is not None:
-            if self.best.judge(step, metrics) and self.trainer.is_global_zero:
-                self.best.keep(self.model)
+            if self.best.judge(step, metrics):
+                self.best.keep(self.model, self.trainer.is_global_zero)
             self.trainer.should_stop |= self.best.exhausted
 
     def on_validation_end(self) -> None:
@@ -242,7 +259,7 @@ class Module(pl.LightningModule):
         checkpoint["textmill"] = {
             "fingerprint": self.plan.fingerprint,
             "totals": torch.tensor([meter.tokens, meter.elapsed, self.guard.first], dtype=torch.float64),
-            "average": None if self.average is None else self.average.tensors,
+            "average": None if self.average is None else self.average.state(self.trainer.is_global_zero),
             "best": [best.value, best.step, best.stale],
             "history": self.history,
             "processes": of_all(own, self.trainer.world_size),
@@ -270,6 +287,7 @@ class Module(pl.LightningModule):
         self._swap()  # the average is the result
         step = self.trainer.global_step
         if self.plan.best is not None:
+            self.trainer.strategy.barrier()  # until the first process has written them
             self.best.restore(self.model)
         if self.meter.interval.losses:
             loss, _ = self.meter.total(*self.meter.read(), self.trainer)

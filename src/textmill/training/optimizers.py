@@ -11,6 +11,7 @@ import torch
 from textmill import params
 from textmill.models.fused import FusedLinear
 from textmill.training.precision import bfloat16
+from textmill.training.sharding import part, whole
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,6 +39,12 @@ def depths(model: nn.Module) -> dict[str, int]:
         else:
             result[name] = 0 if re.search(r"embed|wte|wpe|shared", name) else top + 1
     return result
+
+
+def blocks(model: nn.Module) -> list[nn.Module]:
+    """The numbered blocks of the model's stacks."""
+    matches = ((module, name, BLOCK.match(f"{name}.")) for name, module in model.named_modules())
+    return [module for module, name, match in matches if match and match.end() == len(name) + 1]
 
 
 def freeze(model: nn.Module, layers: int) -> None:
@@ -157,16 +164,25 @@ class Muon(torch.optim.AdamW):
         ahead = torch._foreach_lerp(gradients, buffers, group["momentum"])  # Nesterov
         if group["weight_decay"]:
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        # A shard has no direction of its own: the whole matrix is moved from zero, and the shard added.
+        ways = [whole(direction) for direction in ahead]
+        moved = [
+            parameter if way is direction else torch.zeros_like(way)
+            for parameter, way, direction in zip(parameters, ways, ahead, strict=True)
+        ]
         shapes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
-        for parameter, direction in zip(parameters, ahead, strict=True):
+        for parameter, target, direction in zip(parameters, moved, ways, strict=True):
             parts = list(self.parts.get(parameter, parameter.shape[:1]))
-            for part, way in zip(parameter.split(parts), direction.split(parts), strict=True):
-                shapes.setdefault(tuple(part.shape), []).append((part, way))
+            for piece, way in zip(target.split(parts), direction.split(parts), strict=True):
+                shapes.setdefault(tuple(piece.shape), []).append((piece, way))
         for (rows, columns), members in shapes.items():
             updates = orthogonal(torch.stack([way for _, way in members]))
             scale = -group["lr"] * max(1.0, rows / columns) ** 0.5
-            for (part, _), update in zip(members, updates.unbind(), strict=True):
-                part.add_(update, alpha=scale)
+            for (piece, _), update in zip(members, updates.unbind(), strict=True):
+                piece.add_(update, alpha=scale)
+        for parameter, target in zip(parameters, moved, strict=True):
+            if target is not parameter:
+                parameter.add_(part(target, parameter))
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:

@@ -129,6 +129,15 @@ def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
         assert all((one[name] == other[name]).all() for name in one)
 
 
+def test_auxiliary_tasks_are_refused_where_the_model_is_cut_into_shards(
+    project: dict[str, Any], tmp_path: Path
+) -> None:
+    params = _with(project["params"], auxiliary=["headlines"])
+    params = params.model_copy(update={"trainer": params.trainer.model_copy(update={"strategy": "fsdp"})})
+    with pytest.raises(UserError, match=r"sentiment\.finetune\.auxiliary.*take ddp_find_unused"):
+        finetune(params, "sentiment", tmp_path, tmp_path, tmp_path, logger=None, folder=tmp_path)
+
+
 def test_a_learning_curve_is_of_nested_parts_and_never_reads_the_test_split(
     project: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -412,64 +412,129 @@ def test_lora_is_merged(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_twice_the_batch(tmp_path):
-    one = _run_script(tmp_path / "one", devices=1, size=8)
-    two = _run_script(tmp_path / "two", devices=2, size=4)
+@pytest.mark.parametrize(("strategy", "optimizer"), [("ddp", "adamw"), ("fsdp", "adamw"), ("fsdp", "muon")])
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path, strategy, optimizer):
+    one = _run_script(tmp_path / "one", devices=1, size=8, optimizer=optimizer)
+    two = _run_script(tmp_path / "two", devices=2, size=4, optimizer=optimizer, strategy=strategy)
     assert one["steps"] == two["steps"] == 6
+    _assert_close(tmp_path, one, two)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [None, {"rank": 2, "alpha": 4.0}], ids=["whole", "lora"])
+def test_a_sharded_model_is_fine_tuned_as_a_whole_one(tmp_path, lora):
+    settings = {
+        "tune": True, "lora": lora, "ema": 0.5, "clip": 0.05, "accumulate": 2, "validations": 3,
+        "frozen_layers": 0 if lora else 1, "checkpoint_activations": True, "optimizer": "adamw",
+    }  # fmt: skip
+    one = _run_script(tmp_path / "one", devices=1, size=8, **settings)
+    two = _run_script(tmp_path / "two", devices=2, size=4, strategy="fsdp", **settings)
+    assert one["best_step"] == two["best_step"] == 4
+    assert two["dev_size"] == pytest.approx(one["dev_size"], rel=1e-4)
+    _assert_close(tmp_path, one, two)
+
+
+def _assert_close(folder, one, two):
     for key in ("train_loss", "validation_loss"):
-        assert two[key] == pytest.approx(one[key], rel=1e-5)
+        assert two[key] == pytest.approx(one[key], rel=1e-5), key
+    whole, sharded = (torch.load(folder / name / "weights.pt") for name in ("one", "two"))
+    assert list(whole) == list(sharded)
+    for name, value in whole.items():
+        assert torch.allclose(value, sharded[name], atol=1e-5), name
 
 
 SCRIPT = """
-import json, sys
+import json, os, sys, time
 from pathlib import Path
 sys.path[:0] = [{src!r}, {here!r}]
 import numpy as np, torch
 import test_fit
-from textmill.params import Budget
+from textmill import models
+from textmill.models.configuration import CONFIGS
+from textmill.params import Budget, Lora
 
 class Halves(test_fit.Counting):
     # batch i of size 4 is the half i % 2 of batch i // 2 of size 8
     def batch(self, epoch, index):
         if epoch * self.count + index >= {stop}:
             raise RuntimeError("power cut")
+        time.sleep({wait} * int(os.environ.get("LOCAL_RANK", 0)))
         number = (epoch * self.count + index) * self.size
         rows = [np.random.default_rng(number + i).integers(0, 16, 1) + np.arange(8) for i in range(self.size)]
         ids = torch.from_numpy(np.stack(rows) % 16)
-        return dict(input_ids=ids, labels=ids)
+        return dict(input_ids=ids, labels=ids[:, 0] % 2 if {tune} else ids)
+
+scores = iter([0.1, 0.9, 0.5])
+
+def score(model):
+    model.eval()
+    with torch.inference_mode():
+        size = model(input_ids=torch.arange(8).repeat(3, 1)).logits.norm()
+    model.train()
+    return dict(size=float(size), accuracy=next(scores))
 
 if __name__ == "__main__":
-    _, metrics = test_fit.train(
-        Path({folder!r}), model=test_fit.network(dropout={dropout}),
-        batches=Halves(size={size}, count=48 // {size}),
-        budget=Budget(steps=6), log_every={log_every}, checkpoint_every=3,
-        trainer=dict(devices={devices}, strategy={strategy!r}, precision="32-true"),
+    kind, head = ("encoder", "sequence_classification") if {tune} else ("decoder", "causal_lm")
+    # Widths that two processes cannot halve.
+    config = CONFIGS[kind](
+        vocab_size=17, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        intermediate_size=33, max_position_embeddings=8, dropout={dropout}, classifier_dropout={dropout},
     )
+    update = {update!r}
+    update["optimizer"] = test_fit.PARAMS.training.optimizer.model_copy(
+        update=dict(name=update["optimizer"])
+    )
+    update["budget"] = Budget(**update.get("budget", dict(steps=6)))
+    if update.get("lora"):
+        update["lora"] = Lora(**update["lora"])
+        torch.manual_seed(0)  # of its matrices
+    if {tune}:
+        update |= dict(score=score, best="accuracy")
+    model, metrics = test_fit.train(
+        Path({folder!r}, "state"), model=models.build(kind, head, config, 1),
+        batches=Halves(size={size}, count=48 // {size}), held_out=Halves(size=4, count=3),
+        trainer=dict(devices={devices}, strategy={strategy!r}, precision="32-true"), **update,
+    )
+    torch.save(model.state_dict(), Path({folder!r}, "weights.pt"))
     print("RESULT" + json.dumps(metrics))
 """
 
 
 @pytest.mark.slow
-def test_each_of_two_processes_goes_on_with_its_own_state(tmp_path):
+@pytest.mark.parametrize(
+    ("strategy", "update"),
+    [
+        ("ddp", {}),
+        ("fsdp", {"optimizer": "muon", "ema": 0.5, "gradual_unfreezing": 1.0}),
+    ],
+    ids=["ddp", "fsdp"],
+)
+def test_each_of_two_processes_goes_on_with_its_own_state(tmp_path, strategy, update):
     # The checkpoint of step 3 lies within a logging interval, and each process draws its own dropout.
-    settings = {"devices": 2, "size": 4, "dropout": 0.3, "log_every": 4}
+    settings = {"devices": 2, "size": 4, "dropout": 0.3, "log_every": 4, "strategy": strategy, **update}
     whole = _run_script(tmp_path / "whole", **settings)
     assert _run_script(tmp_path / "cut", **settings, stop=10) is None
     assert (tmp_path / "cut" / "state" / "resume.ckpt").exists()
     resumed = _run_script(tmp_path / "cut", **settings)
     for key in ("train_loss", "validation_loss"):
         assert resumed[key] == whole[key], key
+    expected, found = (torch.load(tmp_path / name / "weights.pt") for name in ("whole", "cut"))
+    for name, value in expected.items():
+        assert torch.equal(value, found[name]), name
 
 
-def _run_script(folder, *, devices, size, dropout=0.0, log_every=1, stop=1000):
+def _run_script(
+    folder, *, devices, size, strategy="auto", dropout=0.0, stop=1000, wait=0.0, tune=False, **update
+):
     """What the training returned; None where the power was cut at batch ``stop``."""
     folder.mkdir(exist_ok=True)
     script = folder / "run.py"
-    strategy = "ddp" if devices > 1 else "auto"
+    update = {"log_every": 1, "checkpoint_every": 3, "optimizer": "adamw", **update}
     script.write_text(
         SCRIPT.format(
-            src=str(ROOT / "src"), here=str(Path(__file__).parent), folder=str(folder / "state"),
-            size=size, devices=devices, strategy=strategy, dropout=dropout, log_every=log_every, stop=stop,
+            src=str(ROOT / "src"), here=str(Path(__file__).parent), folder=str(folder), size=size,
+            devices=devices, strategy=strategy, dropout=dropout, stop=stop, wait=wait, tune=tune,
+            update=update,
         )
     )  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
