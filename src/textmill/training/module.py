@@ -146,6 +146,7 @@ class Module(pl.LightningModule):
 
     def on_train_batch_end(self, *_: Any) -> None:
         """After an optimiser step: move the average, log at intervals, stop at the last step."""
+        self._agree_on_validation()
         step = self.trainer.global_step
         if step == self._step:  # within an accumulation
             return
@@ -156,6 +157,15 @@ class Module(pl.LightningModule):
             self._log(step)
         if self.plan.total is not None and step >= self.plan.total:
             self.trainer.should_stop = True
+
+    def _agree_on_validation(self) -> None:
+        """Under a budget in minutes all processes validate together, by the clock of the first."""
+        # Lightning has each go by its own clock, and two that wait for each other at different places hang.
+        minutes = self.training_spec.budget.minutes
+        trainer: Any = self.trainer
+        if minutes is not None and trainer.world_size > 1:
+            due = time.monotonic() - trainer._last_val_time >= 60 * minutes / self.training_spec.validations
+            trainer._val_check_time_interval = 0.0 if trainer.strategy.broadcast(due) else math.inf
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Write the resume checkpoint that is due."""

@@ -523,6 +523,14 @@ def test_each_of_two_processes_goes_on_with_its_own_state(tmp_path, strategy, up
         assert torch.equal(value, found[name]), name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_processes_of_different_speed_validate_together(tmp_path, strategy):
+    settings = {"budget": {"minutes": 0.1}, "validations": 3, "wait": 0.03, "strategy": strategy}
+    metrics = _run_script(tmp_path, devices=2, size=4, **settings)
+    assert metrics["training_seconds"] >= 6
+
+
 def _run_script(
     folder, *, devices, size, strategy="auto", dropout=0.0, stop=1000, wait=0.0, tune=False, **update
 ):
