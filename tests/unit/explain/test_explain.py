@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import textmill.explain.page as page_module
 from textmill.errors import UserError
 from textmill.explain import Explanation, explain
 
@@ -125,6 +128,31 @@ def test_the_page_escapes_the_text_and_needs_nothing_else(make_predictor: Any) -
         assert "http" not in page.replace("http-equiv", "")
         assert "src=" in page
         assert page.count('src="data:image/png') == page.count("src=")
+
+
+def test_coloured_text_can_be_read_in_light_and_dark() -> None:
+    style = (Path(page_module.__file__).parent / "style.css").read_text(encoding="utf-8")
+    assert ".85 *" in (Path(page_module.__file__).parent / "fragment.jinja").read_text(encoding="utf-8")
+
+    def luminance(colour: np.ndarray) -> float:
+        """WCAG 2.2, relative luminance."""
+        share = colour / 255
+        return float(
+            np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+            @ [0.2126, 0.7152, 0.0722]
+        )
+
+    for scheme in (0, 1):  # light, dark
+
+        def value(name: str, scheme: int = scheme) -> np.ndarray:
+            found = re.findall(rf"--ex-{name}: ([^;]+);", style)[scheme]
+            parts = re.findall(r"[0-9a-f]{2}", found) if found[0] == "#" else found.split()
+            return np.array([int(part, 16 if found[0] == "#" else 10) for part in parts])
+
+        for name in ("for", "against", "share"):
+            ground = 0.85 * value(name) + 0.15 * value("wash")  # of the token that counts most
+            low, high = sorted((luminance(value("ink")), luminance(ground)))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (scheme, name)  # criterion 1.4.3
 
 
 def test_an_answer_of_nothing_has_a_page(make_predictor: Any) -> None:
