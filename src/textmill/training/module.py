@@ -176,17 +176,15 @@ class Module(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Begin or go on, when the model is on its device and the process knows its rank."""
-        # A checkpoint is read before the model comes to its device.
+        # The weights of a checkpoint are read before the model comes to its device.
         self.meter.start(self.device)
         self.guard.scaled = self.trainer.precision == "16-mixed"
-        self._step = self.trainer.global_step
         for stream in (self.plan.train, self.plan.validation):
             stream.rank, stream.world = self.trainer.global_rank, self.trainer.world_size
         if self.average is not None:
             self.average.start(self.device)
         if self.trainer.world_size > 1:
             torch.manual_seed(self.plan.seed + self.trainer.global_rank)  # each process its own dropout
-        self.progress.start(self.plan.total, self.training_spec.budget.minutes, self._step)
 
     def _log(self, step: int) -> None:
         """End an interval: what it gave is checked, logged and shown, and the time that is left looked at."""
@@ -288,7 +286,10 @@ class Module(pl.LightningModule):
         meter.interval = Interval.resumed(self.resumed)
 
     def on_train_start(self) -> None:
-        """A process that goes on draws from the random state of its checkpoint."""
+        """Begin at the step that was reached; one that goes on draws from its checkpoint's random state."""
+        # Lightning restores the count of steps after on_fit_start.
+        self._step = self.trainer.global_step
+        self.progress.start(self.plan.total, self.training_spec.budget.minutes, self._step)
         if self.resumed is not None:
             set_random_state(self.resumed, self.device)
 

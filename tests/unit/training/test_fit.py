@@ -186,17 +186,20 @@ class StopAt(Counting):
         {},
         {"ema": 0.9},
         {"accumulate": 2, "checkpoint_every": 3},
+        {"accumulate": 2, "checkpoint_every": 3, "ema": 0.9},
         {"gradual_unfreezing": 0.75, "optimizer": MUON, "layer_decay": 0.8},
     ],
 )
-def test_goes_on_to_the_same_bits(tmp_path, update):
+def test_goes_on_to_the_same_bits(tmp_path, update, capsys):
     whole, expected = train(tmp_path / "whole", **update)
+    assert "going on" not in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="power cut"):
         train(tmp_path / "cut", batches=StopAt(), **update)
     assert (tmp_path / "cut" / "resume.ckpt").exists()
     log = Recorder()
     resumed, metrics = train(tmp_path / "cut", logger=log, **update)
     assert min(step for step, _ in log.rows) > 3  # it did not begin again
+    assert f"going on after step {update.get('checkpoint_every', 5)}" in capsys.readouterr().err
     assert bits(resumed) == bits(whole)
     timing = ("tokens_per_second", "training_seconds")
     assert {k: v for k, v in metrics.items() if k not in timing} == {
