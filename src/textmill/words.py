@@ -6,6 +6,7 @@ Offsets count characters (code points) everywhere.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -70,7 +71,10 @@ def answer_tokens(text: str) -> list[str]:
     (Cui et al. 2019).
     """
     lowered = unicodedata.normalize("NFC", text).lower()
-    kept = "".join(c for c in lowered if not unicodedata.category(c).startswith("P"))
+    # The official script drops ASCII's symbols too: $, +, <, =, >, ^, `, | and ~.
+    kept = "".join(
+        c for c in lowered if c not in string.punctuation and not unicodedata.category(c).startswith("P")
+    )
     tokens: list[str] = []
     for word in kept.split():
         tokens += _WORD.findall(word) if has_han(word) else [word]

@@ -28,6 +28,7 @@ def test_sentences_end_at_full_stops_of_both_languages_and_not_inside_numbers() 
 
 def test_answers_compare_without_case_punctuation_and_articles() -> None:
     assert answer_tokens("The  Norbi-Tools, Inc.") == ["norbitools", "inc"]
+    assert answer_tokens("$5 million, about 50+") == ["5", "million", "about", "50"]
     assert answer_tokens("《诺比》公司 2005年") == ["诺", "比", "公", "司", "2005", "年"]
 
 

@@ -29,6 +29,10 @@ def correct(
                 for e, p in zip(examples, predictions, strict=True)
             ]
         )
+    if family.task.multi_label:  # in any order
+        return np.array(
+            [set(family.gold(e)) == set(p["prediction"]) for e, p in zip(examples, predictions, strict=True)]
+        )
     return np.array([family.gold(e) == p["prediction"] for e, p in zip(examples, predictions, strict=True)])
 
 

@@ -82,19 +82,23 @@ def learning_curve(
     rows = []
     for size in chosen:
         part = [train[i] for i in sorted(order[:size])]
-        rows.append(_measure(params, name, part, dev, model))
+        rows.append(_measure(params, name, part, dev, data, model))
         on_row(rows[-1])
     return rows
 
 
-def _measure(params: Params, name: str, train: list[Example], dev: Sequence[Example], model: Path) -> Row:
+def _measure(
+    params: Params, name: str, train: list[Example], dev: Sequence[Example], data: Path, model: Path
+) -> Row:
     """One part of the split: trained in a folder of its own, of which nothing stays."""
     metric = params.tasks[name].gate.metric
     with tempfile.TemporaryDirectory() as top:
-        data, output = Path(top) / "data", Path(top) / "model"
-        write_jsonl(data / "train.jsonl", train)
-        write_jsonl(data / "dev.jsonl", dev)
-        finetune(params, name, data, model, output, logger=None, folder=Path(top) / "state")
+        part, output = Path(top) / "data" / name, Path(top) / "model"
+        write_jsonl(part / "train.jsonl", train)
+        write_jsonl(part / "dev.jsonl", dev)
+        for other in params.tasks[name].finetune.auxiliary:  # they are looked for beside the task's
+            (part.parent / other).symlink_to((data.parent / other).resolve(), target_is_directory=True)
+        finetune(params, name, part, model, output, logger=None, folder=Path(top) / "state")
         predictor = Predictor(output)
         measured = predictor.family.measure(dev, predictor.predict(dev))
         rivals = predictor.family.baselines(train, dev)

@@ -23,47 +23,55 @@ def slices(
 ) -> list[dict[str, Any]]:
     """The headline metric on parts of the test set, the worst first.
 
-    ``seen`` says which examples also occur in the training split. ``low`` and ``high`` are the 95% bootstrap
-    interval on the part; a part of two properties is listed where it is worse than either.
+    Of examples that share a gold label a mean over labels, or over those in scope, says nothing: where the
+    answers can be right or wrong, such parts have ``accuracy``. ``seen`` says which examples also occur in
+    the training split. Of each part ``score`` by its ``metric``, ``low`` and ``high``, the 95% bootstrap
+    interval on it, and the ``difference`` to the whole. A part of two properties is listed where it is worse
+    than either.
     """
-    total = measured.values()[headline]
+    whole = measured.values()
     parts = groups(examples, seen)
-    alone = {name: _score(measured, mask, headline) for _, name, mask in parts}
-    found = [(name, mask, alone[name]) for _, name, mask in parts]
-    scale = max(abs(total), 1.0)  # metrics run to 1, or to 100
+    alone = {name: _values(measured, mask) for _, name, mask in parts}
+    masks = {(name,): mask for _, name, mask in parts}
+    metrics = {(name,): _metric(whole, headline, kind) for kind, name, _ in parts}
+    found = {names: alone[names[0]].get(metrics[names]) for names in masks}
     for (kind, one, first), (other_kind, other, second) in combinations(parts, 2):
         if kind == other_kind:
             continue
-        mask = first & second
-        score = _score(measured, mask, headline)
-        known = [value for value in (alone[one], alone[other]) if value is not None]
-        if score is not None and score < min([total, *known]) - MARGIN * scale:
-            found.append((f"{one}, {other}", mask, score))
+        metric, mask = _metric(whole, headline, kind, other_kind), first & second
+        score = _values(measured, mask).get(metric)
+        least = min(values.get(metric, np.inf) for values in (whole, alone[one], alone[other]))
+        scale = max(abs(whole[metric]), 1.0)  # metrics run to 1, or to 100
+        if score is not None and score < least - MARGIN * scale:
+            masks[one, other], metrics[one, other], found[one, other] = mask, metric, score
     ranked = sorted(
-        ((name, mask, score) for name, mask, score in found if score is not None),
-        key=lambda row: (row[2], row[0]),
+        (score - whole[metrics[names]], names) for names, score in found.items() if score is not None
     )[:SHOWN]
     rows = []
-    for name, mask, score in ranked:
-        low, high = bootstrap(measured.subset(mask), seed)[headline]
+    for difference, names in ranked:
+        metric = metrics[names]
+        low, high = bootstrap(measured.subset(masks[names]), seed)[metric]
         rows.append(
             {
-                "slice": name,
-                "examples": int(mask.sum()),
-                headline: round(score, 4),
+                "slice": ", ".join(names),
+                "examples": int(masks[names].sum()),
+                "metric": metric,
+                "score": round(whole[metric] + difference, 4),
                 "low": round(low, 4),
                 "high": round(high, 4),
-                "difference": round(score - total, 4),
+                "difference": round(difference, 4),
             }
         )
     return rows
 
 
-def _score(measured: Scores, mask: np.ndarray, headline: str) -> float | None:
-    """The metric on the part; None where that is too few examples, or all."""
-    if not SMALLEST <= mask.sum() < len(mask):
-        return None
-    return measured.subset(mask).values()[headline]
+def _metric(whole: dict[str, float], headline: str, *kinds: str) -> str:
+    return "accuracy" if "label" in kinds and "accuracy" in whole else headline
+
+
+def _values(measured: Scores, mask: np.ndarray) -> dict[str, float]:
+    """The metrics on the part; none where that is too few examples, or all."""
+    return measured.subset(mask).values() if SMALLEST <= mask.sum() < len(mask) else {}
 
 
 def seen_in(train: Sequence[Example], examples: Sequence[Example]) -> np.ndarray:
@@ -96,10 +104,13 @@ def groups(examples: Sequence[Example], seen: np.ndarray) -> list[tuple[str, str
 
 
 def _labels(example: Example) -> set[str]:
-    """What an example's answer holds: its labels, those of its entities, or whether there is one."""
+    """What an example's answer holds: its labels, those of its entities, or whether there is one.
+
+    A text without entities is in no such part: there is nothing to find, and F1 is 0 whatever is answered.
+    """
     if "answers" in example:
         return {"answerable" if example["answers"] else "unanswerable"}
     if "spans" in example:
-        return {str(span["label"]) for span in example["spans"]} or {"none"}
+        return {str(span["label"]) for span in example["spans"]}
     label = example.get("label")
     return set(map(str, label)) if isinstance(label, list) else {label} if isinstance(label, str) else set()

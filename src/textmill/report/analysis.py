@@ -39,13 +39,14 @@ def view(scores: Mapping[str, Any], metric: str) -> View:
         {
             "name": row["slice"],
             "examples": row["examples"],
-            "value": format.number(row[metric], metric),
-            "low": format.number(row["low"], metric),
-            "high": format.number(row["high"], metric),
-            "difference": format.number(row["difference"], metric, sign=True),
+            "metric": format.metric_name(row["metric"]),
+            "value": format.number(row["score"], row["metric"]),
+            "low": format.number(row["low"], row["metric"]),
+            "high": format.number(row["high"], row["metric"]),
+            "difference": format.number(row["difference"], row["metric"], sign=True),
         }
         for row in scores.get("slices", ())
-        if metric in row and row["difference"] < 0
+        if row["difference"] < 0
     ]
     calibration = scores.get("calibration")
     return {

@@ -67,8 +67,8 @@ def _vectors(train: Sequence[Pair], test: Sequence[Pair], characters: bool) -> t
         if second is None:
             return word_ngrams(first)
         a, b = set(words(first)), set(words(second))
-        common = [f"both {w}" for w in a & b]
-        apart = [f"first {w}" for w in a - b] + [f"second {w}" for w in b - a]
+        common = [f"both {w}" for w in sorted(a & b)]
+        apart = [f"first {w}" for w in sorted(a - b)] + [f"second {w}" for w in sorted(b - a)]
         return word_ngrams(first) + common + apart + [f"overlap {10 * len(a & b) // max(len(a | b), 1)}"]
 
     by_word = TfidfVectorizer(analyzer=features, sublinear_tf=True)

@@ -174,6 +174,7 @@ def multi_label(
 def regression(gold: Sequence[float], predicted: Sequence[float]) -> Scores:
     """Pearson's correlation and the root of the mean squared error."""
     x, y = np.asarray(gold, dtype=float), np.asarray(predicted, dtype=float)
+    x, y = x - x.mean(), y - x.mean()  # moments of large numbers would cancel
     rows = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
 
     def metrics(sums: np.ndarray) -> Metrics:

@@ -84,7 +84,8 @@ class SequenceClassification(Family):
         """The likeliest label or, if unsure, ``out_of_scope``; all labels above one half; or the number."""
         if self.task.regression:
             return {"prediction": round(float(outputs[0][0]), 6)}
-        found = {label: round(float(p), 6) for label, p in zip(self.labels, outputs[0], strict=True)}
+        # Six digits of each, not six places: who undoes the temperature needs the small ones.
+        found = {label: float(f"{p:.6g}") for label, p in zip(self.labels, outputs[0], strict=True)}
         if self.task.multi_label:
             chosen = [label for label, p in found.items() if p > 0.5]
             sure = min(max(p, 1 - p) for p in found.values())

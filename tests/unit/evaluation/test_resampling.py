@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from textmill.evaluation.calibration import expected_error
 from textmill.evaluation.metrics import bootstrap, mcnemar, paired_bootstrap
-from textmill.evaluation.slices import seen_in, slices
+from textmill.evaluation.slices import groups, seen_in, slices
 from textmill.tasks import scores
 
 
@@ -70,7 +70,7 @@ def test_slices_name_where_the_score_drops_most_first() -> None:
     right = [1.0 if e["language"] == "en" else 0.0 for e in examples]
     seen = np.zeros(120, dtype=bool)
     found = slices(examples, scores.means({"accuracy": right}), "accuracy", seen, seed=1)
-    assert found[0]["accuracy"] == 0
+    assert found[0]["score"] == 0
     assert {row["slice"] for row in found} >= {"language en", "language zh"}
     assert all("label" not in row["slice"] for row in found)  # a slice of everything says nothing
 
@@ -84,10 +84,36 @@ def test_two_properties_together_are_a_slice_where_they_are_worse_than_each() ->
     seen = np.zeros(240, dtype=bool)
     found = slices(examples, scores.means({"accuracy": right}), "accuracy", seen, seed=1)
     assert found[0] == {
-        "slice": "language zh, label b", "examples": 60, "accuracy": 0.0, "low": 0.0, "high": 0.0,
-        "difference": -0.75,
+        "slice": "language zh, label b", "examples": 60, "metric": "accuracy", "score": 0.0, "low": 0.0,
+        "high": 0.0, "difference": -0.75,
     }  # fmt: skip
     assert not any("language en, label" in row["slice"] for row in found)
+
+
+def test_examples_of_one_label_are_not_blamed_for_a_mean_over_labels() -> None:
+    labels = ["a", "b", "c"]
+    gold = [labels[i % 3] for i in range(300)]
+    said = ["b" if i % 30 == 0 else label for i, label in enumerate(gold)]  # one a in ten is taken for a b
+    examples = [{"text": "x" * (i % 7), "label": label} for i, label in enumerate(gold)]
+    found = slices(
+        examples, scores.classification(gold, said, labels), "macro_f1", np.zeros(300, dtype=bool), seed=1
+    )
+    alone = {row["slice"]: (row["metric"], row["score"]) for row in found if row["slice"].startswith("label")}
+    assert alone["label a"] == ("accuracy", 0.9)
+    assert alone["label c"] == ("accuracy", 1.0)
+    assert all(row["metric"] == "macro_f1" for row in found if "label" not in row["slice"])
+
+
+def test_length_slices_are_thirds() -> None:
+    examples = [{"text": "x" * i} for i in range(1, 91)]
+    found = groups(examples, np.zeros(90, dtype=bool))
+    assert [int(mask.sum()) for kind, _, mask in found if kind == "length"] == [30, 30, 30]
+
+
+def test_a_text_without_entities_is_no_part_of_its_own() -> None:
+    examples = [{"text": "x", "spans": [{"start": 0, "end": 1, "label": "a"}] * (i % 2)} for i in range(60)]
+    kinds = [(kind, name) for kind, name, _ in groups(examples, np.zeros(60, dtype=bool)) if kind == "label"]
+    assert kinds == [("label", "label a")]
 
 
 def test_examples_that_train_has_too_are_found_whatever_their_case_and_label() -> None:

@@ -161,7 +161,7 @@ def test_the_page_shows_seeds_leaks_slices_calibration_and_behaviour(
     project: Path, params: Params, make_scores: Make
 ) -> None:
     bins = [{"certainty": 0.9, "right": 0.7, "examples": 3}]
-    part = {"slice": "language <zh>", "examples": 40, "accuracy": 0.55, "low": 0.4, "high": 0.7}
+    part = {"slice": "language <zh>", "examples": 40, "metric": "accuracy", "score": 0.55}
     failing = {"before": "It was good.", "after": "It was not good.", "said": ["positive 0.91"] * 2}
     test = {"test": "negation", "kind": "direction", "language": "en", "cases": 48, "failures": 12}
     found = make_scores("sentiment", "accuracy") | {
@@ -169,7 +169,7 @@ def test_the_page_shows_seeds_leaks_slices_calibration_and_behaviour(
         "seen_in_train": {
             "examples": 331, "metrics_without": {"accuracy": 0.8125}, "best_baseline_without": 0.625,
         },
-        "slices": [{**part, "difference": -0.35}],
+        "slices": [{**part, "low": 0.4, "high": 0.7, "difference": -0.35}],
         "calibration": {
             "expected_calibration_error": 0.021, "bins": bins, "temperature": 1.73,
             "before": {"expected_calibration_error": 0.093, "bins": bins},

@@ -200,6 +200,10 @@ def test_tasks_learnt_together_share_the_encoder_and_one_is_kept(
     shared = sorted(set(before) & set(after))
     assert shared
     assert all(not torch.equal(after[name], before[name]) for name in shared if after[name].ndim == 2)
+    (row,) = learning_curve(
+        params, "sentiment", project["top"] / "sentiment", project["top"] / "model", (8,), lambda row: None
+    )
+    assert row["examples"] == 8
 
 
 def test_mixed_batches_come_all_once_an_epoch_and_say_whose_they_are() -> None:
