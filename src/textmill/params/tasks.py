@@ -31,6 +31,15 @@ SERVES: dict[str, tuple[Kind, ...]] = {
 # The families that give one label to a text, unless several or a number are asked for.
 ONE_LABEL = ("sequence_classification", "relation_classification")
 
+# What the families are measured by; the kinds of classification differ (``Task.metrics``).
+_WRITTEN = ("rouge_1", "rouge_2", "rouge_l", "bleu", "chrf", "exact_match")
+METRICS: dict[str, tuple[str, ...]] = {
+    "token_classification": ("f1", "precision", "recall"),
+    "span_extraction": ("f1", "exact_match"),
+    "sequence_to_sequence": _WRITTEN,
+    "dialogue": _WRITTEN,
+}
+
 
 class TaskData(Block):
     """Where a task's labelled examples come from and how their fields are called there.
@@ -144,6 +153,29 @@ class Task(Block):
     def one_label(self) -> bool:
         """Whether a text, or what is marked in it, is given one label."""
         return self.family in ONE_LABEL and not self.multi_label and not self.regression
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what the task is measured by."""
+        if self.regression:
+            return ("pearson", "rmse")
+        if self.multi_label:
+            return ("accuracy", "micro_f1", "macro_f1")
+        if not self.one_label:
+            return METRICS[self.family]
+        scope: tuple[str, ...] = ()
+        if self.finetune.out_of_scope:
+            scope = ("in_scope_accuracy", "out_of_scope_recall")
+        if self.family == "relation_classification":
+            two_ways = any(label.endswith(("(e1,e2)", "(e2,e1)")) for label in self.labels or ())
+            scope = (*scope, "directed_macro_f1") if two_ways else scope
+        return ("accuracy", "macro_f1", *scope)
+
+    @model_validator(mode="after")
+    def _measured(self) -> Task:
+        if self.gate.metric not in self.metrics:
+            raise ValueError(f"gate.metric {self.gate.metric!r} is none of {', '.join(self.metrics)}")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> Task:

@@ -396,3 +396,35 @@ def test_directed_relations_have_the_official_score(tokenizer: Any, make_task: A
     examples = [{**EXAMPLES["relations"][0], "label": label} for label in ("A(e1,e2)", "A(e1,e2)", "Other")]
     found = [{"prediction": label} for label in ("A(e1,e2)", "A(e2,e1)", "Other")]
     assert family.score(examples, found)["directed_macro_f1"] == 0.5
+
+
+DIRECTED = ["Other", "Cause-Effect(e1,e2)", "Cause-Effect(e2,e1)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "answer"),
+    [
+        ("sentiment", {}, "positive"),
+        ("sentiment", {"finetune": {"out_of_scope": "negative"}}, "positive"),
+        ("sentiment", {"multi_label": True}, ["positive"]),
+        ("sentiment", {"regression": True, "labels": None, "gate": {"metric": "pearson"}}, 1.0),
+        ("entities", {}, []),
+        ("relations", {}, "works_for"),
+        ("relations", {"labels": DIRECTED}, "Other"),
+        ("questions", {}, {"text": "Mara", "start": 0}),
+        ("headlines", {}, "a mill"),
+        ("dialogue", {}, "a mill"),
+    ],
+)
+def test_a_task_knows_before_training_what_it_is_measured_by(
+    name: str, changes: dict[str, Any], answer: Any, make_task: Any, tokenizer: Any
+) -> None:
+    task = make_task(name, **changes)
+    family = FAMILIES[task.family](task, tokenizer)
+    example = {**EXAMPLES.get(name, [{}])[0], "label": answer, "source": "a", "target": "a mill", "turns": [
+        {"role": "user", "text": "a"}, {"role": "assistant", "text": "a mill"},
+    ]}  # fmt: skip
+    measured = family.score([example] * 2, [{"prediction": answer}] * 2)
+    assert set(task.metrics) == set(measured)
+    with pytest.raises(ValueError, match=r"gate\.metric 'acuracy' is none of .*" + task.metrics[-1]):
+        make_task(name, **{**changes, "gate": {"metric": "acuracy"}})
