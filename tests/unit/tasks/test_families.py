@@ -188,6 +188,25 @@ def test_an_answer_comes_back_exactly_from_its_positions(
     assert answer == wanted
 
 
+def test_a_token_in_two_windows_is_read_where_it_has_most_context(tokenizer: Any, make_task: Any) -> None:
+    family: Any = FAMILIES["token_classification"](make_task("entities"), tokenizer)
+    spans = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
+    outside, name = family.tags.index("O"), family.tags.index("B-person")
+
+    def window(shown: list[tuple[int, int]], tag_of: dict[int, int]) -> tuple[dict[str, Any], Any]:
+        """A window of these spans, between its two marks, and sure scores of the tags at their starts."""
+        logs = np.full((len(shown) + 2, len(family.tags)), -10.0)
+        for row, (start, _) in enumerate(shown, 1):
+            logs[row, tag_of.get(start, outside)] = -0.01
+        return {"_spans": [(0, 0), *shown, (0, 0)]}, (logs, None)
+
+    # The token at 6 is last but one of the first window and first of the second, which alone calls it a name.
+    first, second = window(spans, {}), window(spans[3:], {6: name})
+    for order in ((first, second), (second, first)):
+        features, outputs = zip(*order, strict=True)
+        assert family.decode({"text": "a b c d e"}, features, outputs)["prediction"] == []
+
+
 def test_a_long_context_is_read_in_windows_that_all_show_the_question(tokenizer: Any, make_task: Any) -> None:
     task = make_task("questions", finetune={"max_length": 48})
     family: Any = FAMILIES[task.family](task, tokenizer)
@@ -301,6 +320,10 @@ def test_several_labels_and_numbers_are_predicted_and_scored(
     assert model(**family.collate([family.encode(e)[0] for e in many])).loss.isfinite()
     assert set(family.score(many, family.predict(model, many, 4))) == {"accuracy", "micro_f1", "macro_f1"}
     assert family.score(many, family.baselines(many, many)["linear"])["accuracy"] == 1
+
+    odds = [np.array([0.6, 0.4]), np.array([0.95, 0.5001]), np.array([0.1, 0.45])]
+    said = [family.decode(many[0], [], [row])["prediction"] for row in odds]
+    assert said == [["good"], ["good", "bad"], []]
 
     numbers = [{"text": t, "label": float(len(t))} for t in texts]
     task = make_task("sentiment", labels=None, regression=True, gate={"metric": "pearson"})
