@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -172,9 +173,12 @@ def _sequence(example: Example, task: Task) -> str | None:
     if task.regression:
         try:
             example["label"] = float(label)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return f"label: expected a number, found {label!r}"
-        return None
+        # No loss and no score can be computed against NaN or infinity.
+        return (
+            None if math.isfinite(example["label"]) else f"label: expected a finite number, found {label!r}"
+        )
     if task.multi_label:
         if not isinstance(label, list):
             return f"label: expected a list of labels, found {shorten(repr(label))}"
