@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -270,6 +271,60 @@ def test_bad_input_is_told_by_file_row_and_field(
     labels = SENTIMENT if name == "sentiment" else {}
     with pytest.raises(UserError, match=message):
         run(name, {file: content}, **{**labels, **data})
+
+
+GOOD_SPAN = {"start": 0, "end": 4, "text": "Mara", "labels": ["person"]}
+DEEP = "[" * 100_000
+MALFORMED: list[tuple[str, str, str, str, str]] = [
+    ("entities", "jsonl", '{"text": "Mara", "spans": []}', '{"text": "Mara V", "spans": [{"start": 0, "end": 4, "label": "person", "text": null}]}', r"spans: says 'None'"),
+    ("entities", "jsonl", '{"text": "Mara", "spans": []}', f'{{"text": {DEEP}', "nested too deeply"),
+    ("entities", "jsonl", '{"text": "Mara", "spans": []}', '{"text": "Mara \\ud83d", "spans": []}', r"text: half a character \(\\ud83d"),
+    ("entities", "jsonl", '{"text": "Mara", "spans": []}', '{"text": "Mara", "id": {"a": "\\ud83d"}, "spans": []}', "id: half a character"),
+    ("sentiment", "jsonl", '{"text": "Mara", "label": "positive"}', '{"text": "Mara", "\\ud83d": "positive"}', r"found text, \\ud83d"),
+    ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "label": null}', "malformed"),
+    ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "label": 1}', "malformed"),
+    ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "entities": [1]}', "malformed"),
+    ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "entities": [{"id": 1}]}', "start_offset: missing"),
+    ("entities", "doccano", '{"text": "Mara", "label": []}', DEEP, "nested too deeply"),
+    ("entities", "label_studio", json.dumps({"data": {"text": "Mara"}, "annotations": [{"result": [{"value": GOOD_SPAN}]}]}), '"text"', "malformed"),
+    ("entities", "label_studio", json.dumps({"data": {"text": "Mara"}, "annotations": [{"result": [{"value": GOOD_SPAN}]}]}), '{"data": {"text": "Mara"}, "annotations": null}', "malformed"),
+    ("entities", "label_studio", json.dumps({"data": {"text": "Mara"}, "annotations": [{"result": [{"value": GOOD_SPAN}]}]}), '{"data": {"text": "Mara"}, "annotations": [{"result": [{"value": {"end": 4, "labels": ["person"]}}]}]}', "start: missing"),
+    ("entities", "spert", '{"tokens": ["Mara"], "entities": []}', '{"tokens": ["Mara", ""], "entities": []}', "tokens: expected texts"),
+    ("entities", "spert", '{"tokens": ["Mara"], "entities": []}', '{"tokens": ["Mara"], "entities": [{"start": 0, "end": 1}]}', "type: missing"),
+    ("entities", "spert", '{"tokens": ["Mara"], "entities": []}', "5", "malformed"),
+    ("questions", "squad", '{"paragraphs": [{"context": "Mara", "qas": [{"id": "1", "question": "Who?"}]}]}', '"an article"', "question: its article"),
+    ("questions", "squad", '{"paragraphs": [{"context": "Mara", "qas": [{"id": "1", "question": "Who?"}]}]}', '{"paragraphs": null}', "question: its article"),
+    ("questions", "squad", '{"paragraphs": [{"context": "Mara", "qas": [{"id": "1", "question": "Who?"}]}]}', '{"paragraphs": [{"context": "Mara", "qas": [{"id": "2", "question": "Who?", "answers": null}]}]}', "answers: expected a list, found None"),
+    ("questions", "squad", '{"paragraphs": [{"context": "Mara", "qas": [{"id": "1", "question": "Who?"}]}]}', '{"paragraphs": [{"context": "Mara", "qas": [{"id": "2", "question": "Who?", "answers": [{"text": "Mara"}]}]}]}', "answer_start: missing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "form", "good", "bad", "message"), MALFORMED)
+def test_a_malformed_item_is_a_bad_row_among_good_ones(
+    run: Prepare, tmp_path: Path, name: str, form: str, good: str, bad: str, message: str
+) -> None:
+    numbered = [good.replace('"Mara"', f'"Mara {i}"', 1) for i in range(20)]  # the text, not a surface
+    items = [*numbered[:10], bad, *numbered[10:]]
+    content = "\n".join(items) if form in ("jsonl", "doccano") else f"[{','.join(items)}]"
+    content = f'{{"data": {content}}}' if form == "squad" else content
+    found = run(name, {"a.json": content}, format=form, on_bad_row="skip")
+    assert len(_all(found)) == 20
+    (skipped,) = read_jsonl(tmp_path / "out" / "skipped.jsonl")
+    assert re.search(message, skipped["problem"])
+    assert re.search(r"a\.json:(11|\w+\[11\])$", skipped["place"])
+
+
+def test_a_broken_archive_and_a_long_delimiter_are_told(run: Prepare, tmp_path: Path) -> None:
+    path = tmp_path / "raw" / "a.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jsonl", "text " * 1000)
+    content = bytearray(path.read_bytes())
+    content[37:47] = b"\xff" * 10  # the member's own data, behind its name
+    with pytest.raises(UserError, match=r"a\.zip: not a whole archive"):
+        run("sentiment", {"a.zip": bytes(content)}, format="jsonl")
+    with pytest.raises(UserError, match=r"data\.options\.delimiter: expected one character, found '\|\|'"):
+        run("sentiment", {"a.csv": "text||label\n"}, format="csv", options={"delimiter": "||"})
 
 
 def test_a_brat_span_one_off_is_told_and_a_mark_at_the_start_moves_none(run: Prepare) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,8 +10,8 @@ from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.offsets import from_utf16
-from textmill.tasks.readers.row import Row, rename_labels, shorten
-from textmill.tasks.readers.tables import parse_json
+from textmill.tasks.readers.row import Row, rename_labels, rows_of, shorten
+from textmill.tasks.readers.tables import parse_json, parse_line
 
 
 def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -58,38 +57,39 @@ def read_label_studio(files: Sequence[File], task: Task, split: str) -> Iterator
             raise UserError(f"{file.name}: expected a list of tasks, as Label Studio's JSON export writes it")
         for number, item in enumerate(tree, 1):
             place = f"{file.name}:task[{number}]"
-            text = item.get("data", {}).get(field)
-            annotations = [a for a in item.get("annotations", []) if not a.get("was_cancelled")]
-            if not isinstance(text, str):
-                yield Row(place, None, f"text: there is no data.{field}")
-                continue
-            if not annotations:
-                continue  # not annotated yet
-            spans: dict[str, dict[str, Any]] = {}
-            relations: list[tuple[str, str, str]] = []
-            choices: list[str] = []
-            problem = None
-            for n, result in enumerate(annotations[-1].get("result", [])):
-                value = result.get("value", {})
-                if result.get("type") == "relation":
-                    label = (result.get("labels") or [""])[0]
-                    relations.append((result["from_id"], result["to_id"], label))
-                elif "choices" in value:
-                    choices += value["choices"]
-                elif value.get("labels"):
-                    start, end = _code_points(text, value["start"], value["end"], value.get("text"))
-                    if value.get("text") is not None and text[start:end] != value["text"]:
-                        problem = (
-                            f"spans: the label says {shorten(value['text'])!r}, "
-                            f"but the text at {start} to {end} is {shorten(text[start:end])!r}"
-                        )
-                        break
-                    key = result.get("id", str(n))
-                    spans[key] = {"start": start, "end": end, "label": value["labels"][0]}
-            if problem:
+            yield from rows_of(place, _label_studio_rows(place, item, field, task))
+
+
+def _label_studio_rows(place: str, item: Any, field: str, task: Task) -> Iterator[Row]:
+    text = item.get("data", {}).get(field)
+    annotations = [a for a in item.get("annotations", []) if not a.get("was_cancelled")]
+    if not isinstance(text, str):
+        yield Row(place, None, f"text: there is no data.{field}")
+        return
+    if not annotations:
+        return  # not annotated yet
+    spans: dict[str, dict[str, Any]] = {}
+    relations: list[tuple[str, str, str]] = []
+    choices: list[str] = []
+    for n, result in enumerate(annotations[-1].get("result", [])):
+        value = result.get("value", {})
+        if result.get("type") == "relation":
+            label = (result.get("labels") or [""])[0]
+            relations.append((result["from_id"], result["to_id"], label))
+        elif "choices" in value:
+            choices += value["choices"]
+        elif value.get("labels"):
+            start, end = _code_points(text, value["start"], value["end"], value.get("text"))
+            if value.get("text") is not None and text[start:end] != value["text"]:
+                problem = (
+                    f"spans: the label says {shorten(value['text'])!r}, "
+                    f"but the text at {start} to {end} is {shorten(text[start:end])!r}"
+                )
                 yield Row(place, None, problem)
-            else:
-                yield from _annotated(place, text, spans, relations, task, choices)
+                return
+            key = result.get("id", str(n))
+            spans[key] = {"start": start, "end": end, "label": value["labels"][0]}
+    yield from _annotated(place, text, spans, relations, task, choices)
 
 
 def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -106,33 +106,31 @@ def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]
             place = f"{file.name}:{number}"
             if problem:
                 yield Row(place, None, problem)
+                continue
             if not line.strip():
                 continue
             try:
-                raw = json.loads(line)
-            except json.JSONDecodeError as error:
-                yield Row(place, None, f"not JSON at column {error.colno}: {error.msg}")
-                continue
-            text = raw.get("text", raw.get("data")) if isinstance(raw, dict) else None
-            if not isinstance(text, str):
-                yield Row(place, None, "text: there is none")
-                continue
-            try:
-                spans = _doccano_spans(raw, text, counted == "utf-16")
-                relations = [
-                    (str(r["from_id"]), str(r["to_id"]), r["type"]) for r in raw.get("relations", [])
-                ]
-            except (KeyError, TypeError) as error:
-                yield Row(place, None, f"entities: not as doccano writes them: {error!r}")
-                continue
+                raw = parse_line(line)
             except ValueError as error:
-                yield Row(place, None, f"spans: {error}")
-                continue
-            labels = raw.get("label", raw.get("labels", raw.get("cats", [])))
-            choices = [
-                label for label in ([labels] if isinstance(labels, str) else labels) if isinstance(label, str)
-            ]
-            yield from _annotated(place, text, spans, relations, task, choices)
+                yield Row(place, None, str(error))
+            else:
+                yield from rows_of(place, _doccano_rows(place, raw, counted == "utf-16", task))
+
+
+def _doccano_rows(place: str, raw: Any, utf16: bool, task: Task) -> Iterator[Row]:
+    text = raw.get("text", raw.get("data")) if isinstance(raw, dict) else None
+    if not isinstance(text, str):
+        yield Row(place, None, "text: there is none")
+        return
+    try:
+        spans = _doccano_spans(raw, text, utf16)
+    except ValueError as error:
+        yield Row(place, None, f"spans: {error}")
+        return
+    relations = [(str(r["from_id"]), str(r["to_id"]), r["type"]) for r in raw.get("relations", [])]
+    labels = raw.get("label", raw.get("labels", raw.get("cats", [])))
+    choices = [label for label in ([labels] if isinstance(labels, str) else labels) if isinstance(label, str)]
+    yield from _annotated(place, text, spans, relations, task, choices)
 
 
 def _doccano_spans(raw: Mapping[str, Any], text: str, utf16: bool) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from textmill.params import Task
 from textmill.tasks.readers.annotation import relation_rows
 from textmill.tasks.readers.conll import find_scheme, tag_spans
 from textmill.tasks.readers.files import File
-from textmill.tasks.readers.row import Row, rename_labels
+from textmill.tasks.readers.row import Row, rename_labels, rows_of, shorten
 from textmill.tasks.readers.tables import parse_json
 from textmill.words import join_tokens
 
@@ -33,21 +33,37 @@ def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             raise UserError(f"{file.name}: expected SQuAD JSON: an object with a list called data")
         number = 0
         for article in articles:
-            for paragraph in article.get("paragraphs", []):
-                for question in paragraph.get("qas", []):
+            for paragraph in _parts(article, "paragraphs"):
+                for question in _parts(paragraph, "qas"):
                     number += 1
                     place = f"{file.name}:question[{number}]"
-                    missing = [key for key in ("question", "id") if key not in question]
-                    if missing or "context" not in paragraph:
-                        yield Row(place, None, f"{(missing or ['context'])[0]}: missing")
-                        continue
-                    context = paragraph["context"]
-                    found = [] if question.get("is_impossible") else question.get("answers", [])
-                    answers = [{"text": a["text"], "start": a["answer_start"]} for a in found]
-                    if task.data.options.get("unplaced") == "mend":
-                        answers = _placed(answers, context) or answers
-                    asked = {"id": question["id"], "question": question["question"]}
-                    yield Row(place, {**asked, "context": context, "answers": answers})
+                    yield from rows_of(place, _squad_rows(place, paragraph, question, task))
+
+
+def _parts(whole: Any, key: str) -> list[Any]:
+    """The list under ``key``; where there cannot be one, None in its place, which becomes a bad row."""
+    parts = whole.get(key, []) if isinstance(whole, dict) else None
+    return parts if isinstance(parts, list) else [None]
+
+
+def _squad_rows(place: str, paragraph: Any, question: Any, task: Task) -> Iterator[Row]:
+    if not isinstance(question, dict):
+        yield Row(place, None, "question: its article, its paragraph or itself is no object, or has no list")
+        return
+    missing = [key for key in ("question", "id") if key not in question]
+    if missing or "context" not in paragraph:
+        yield Row(place, None, f"{(missing or ['context'])[0]}: missing")
+        return
+    context = paragraph["context"]
+    found = [] if question.get("is_impossible") else question.get("answers", [])
+    if not isinstance(found, list):
+        yield Row(place, None, f"answers: expected a list, found {shorten(repr(found))}")
+        return
+    answers = [{"text": a["text"], "start": a["answer_start"]} for a in found]
+    if task.data.options.get("unplaced") == "mend":
+        answers = _placed(answers, context) or answers
+    asked = {"id": question["id"], "question": question["question"]}
+    yield Row(place, {**asked, "context": context, "answers": answers})
 
 
 def _placed(answers: Sequence[dict[str, Any]], context: str) -> list[dict[str, Any]]:
@@ -69,30 +85,37 @@ def read_spert(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             raise UserError(f"{file.name}: expected SpERT JSON: a list of sentences")
         for number, item in enumerate(tree, 1):
             place = f"{file.name}:sentence[{number}]"
-            if "tokens" not in item or not {"entities", "tags"} & set(item):
-                yield Row(place, None, f"{'entities' if 'tokens' in item else 'tokens'}: missing")
-                continue
-            text, places = join_tokens(item["tokens"], task.data.options.get("join"))
-            try:
-                entities = item["entities"] if "entities" in item else _tagged(item["tags"])
-            except ValueError as error:
-                yield Row(place, None, f"tags: {error}")
-                continue
-            outside = [e for e in entities if not 0 <= e["start"] < e["end"] <= len(places)]
-            if outside:
-                e = outside[0]
-                yield Row(place, None, f"entities: {e['start']} to {e['end']} outside {len(places)} tokens")
-                continue
-            spans = {
-                str(i): {"start": places[e["start"]][0], "end": places[e["end"] - 1][1], "label": e["type"]}
-                for i, e in enumerate(entities)
-            }
-            if task.family == "relation_classification":
-                relations = [(str(r["head"]), str(r["tail"]), r["type"]) for r in item.get("relations", [])]
-                yield from relation_rows(place, text, spans, relations, task)
-            else:
-                ordered = sorted(spans.values(), key=lambda span: (span["start"], span["end"]))
-                yield Row(place, rename_labels({"text": text, "spans": ordered}, task))
+            yield from rows_of(place, _spert_rows(place, item, task))
+
+
+def _spert_rows(place: str, item: Any, task: Task) -> Iterator[Row]:
+    if "tokens" not in item or not {"entities", "tags"} & set(item):
+        yield Row(place, None, f"{'entities' if 'tokens' in item else 'tokens'}: missing")
+        return
+    if not all(isinstance(token, str) and token for token in item["tokens"]):
+        yield Row(place, None, "tokens: expected texts, and none of them empty")
+        return
+    text, places = join_tokens(item["tokens"], task.data.options.get("join"))
+    try:
+        entities = item["entities"] if "entities" in item else _tagged(item["tags"])
+    except ValueError as error:
+        yield Row(place, None, f"tags: {error}")
+        return
+    outside = [e for e in entities if not 0 <= e["start"] < e["end"] <= len(places)]
+    if outside:
+        e = outside[0]
+        yield Row(place, None, f"entities: {e['start']} to {e['end']} outside {len(places)} tokens")
+        return
+    spans = {
+        str(i): {"start": places[e["start"]][0], "end": places[e["end"] - 1][1], "label": e["type"]}
+        for i, e in enumerate(entities)
+    }
+    if task.family == "relation_classification":
+        relations = [(str(r["head"]), str(r["tail"]), r["type"]) for r in item.get("relations", [])]
+        yield from relation_rows(place, text, spans, relations, task)
+    else:
+        ordered = sorted(spans.values(), key=lambda span: (span["start"], span["end"]))
+        yield Row(place, rename_labels({"text": text, "spans": ordered}, task))
 
 
 def _tagged(tags: Sequence[str]) -> list[dict[str, Any]]:

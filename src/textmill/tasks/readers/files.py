@@ -11,6 +11,7 @@ import gzip
 import io
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +159,8 @@ def _members(archive: Path, pattern: str) -> Iterator[File]:
                     content = tar.extractfile(member)
                     assert content is not None  # regular files have content
                     yield File(f"{archive}/{member.name}", _expand(member.name, content.read(), member.name))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    # zipfile leaves its data's errors as they are, and says RuntimeError of a password or a method it lacks.
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise UserError(f"{archive}: not a whole archive: {error}") from None
 
 

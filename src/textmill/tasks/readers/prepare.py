@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections import Counter, defaultdict
@@ -38,7 +39,9 @@ def prepare(params: Params, name: str, output: Path) -> dict[str, float | int]:
         for row in found:
             problem = row.problem or problem_of(row.example or {}, task)
             if problem:
-                skipped.append({"split": split, "place": row.place, "problem": problem})
+                # What is wrong may be half a character, which cannot be written as it is.
+                told = problem.encode("utf-8", "backslashreplace").decode()
+                skipped.append({"split": split, "place": row.place, "problem": told})
             elif row.example is not None:
                 splits[split].append({"place": row.place, **row.example})
     if skipped and task.data.on_bad_row == "fail":
@@ -145,7 +148,18 @@ def _cut(splits: dict[str, list[Example]], task: Task, seed: int, name: str) -> 
 
 def problem_of(example: Example, task: Task) -> str | None:
     """What is wrong with an example of the task's family, as "field: reason"; None where it is right."""
-    return _CHECKS[task.family](example, task)
+    return _CHECKS[task.family](example, task) or _half_character(example)
+
+
+def _half_character(example: Example) -> str | None:
+    """The field that has half a character: a surrogate without its other, which JSON can say and no file."""
+    for field, value in example.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return f"{field}: half a character (\\u{ord(text[error.start]):x} without its other half)"
+    return None
 
 
 def _text(example: Example, field: str) -> str | None:
@@ -196,7 +210,7 @@ def _span(span: Any, text: str, field: str) -> str | None:
         return f"{field}: {start} to {end} is outside the text of {len(text)} characters"
     if "text" in span and text[start:end] != span["text"]:
         there = shorten(text[start:end])
-        return f"{field}: says {shorten(span['text'])!r}, but the text at {start} to {end} is {there!r}"
+        return f"{field}: says {shorten(str(span['text']))!r}, but the text at {start} to {end} is {there!r}"
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,16 @@ class RowError(Exception):
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
+
+
+def rows_of(place: str, rows: Iterator[Row]) -> list[Row]:
+    """The rows of one item of a file; a single bad row where the item is not built as its format has it."""
+    try:
+        return list(rows)
+    except KeyError as error:
+        return [Row(place, None, f"{error.args[0]}: missing")]
+    except (AttributeError, IndexError, TypeError) as error:
+        return [Row(place, None, f"malformed: not what this format has here: {error}")]
 
 
 def to_row(place: str, raw: Any, task: Task) -> Row:

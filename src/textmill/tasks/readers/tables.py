@@ -30,9 +30,11 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                     yield Row(place, None, problem)
                 elif line.strip():
                     try:
-                        yield to_row(place, json.loads(line), task)
-                    except json.JSONDecodeError as error:
-                        yield Row(place, None, f"not JSON at column {error.colno}: {error.msg}")
+                        raw = parse_line(line)
+                    except ValueError as error:
+                        yield Row(place, None, str(error))
+                    else:
+                        yield to_row(place, raw, task)
             continue
         tree = parse_json(file, encoding)
         keys = key.get(split) if isinstance(key, dict) else key
@@ -45,6 +47,16 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 yield to_row(f"{file.name}:{name or 'row'}[{number}]", raw, task)
 
 
+def parse_line(line: str) -> Any:
+    """The line's JSON value; raises ValueError with what is wrong."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON at column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise ValueError("not JSON that can be read: nested too deeply") from None
+
+
 def parse_json(file: File, encoding: str | None = None) -> Any:
     """The file as one JSON document; raises UserError with the line where it is broken."""
     try:
@@ -53,6 +65,8 @@ def parse_json(file: File, encoding: str | None = None) -> Any:
         raise UserError(
             f"{file.name}:{error.lineno}: not JSON at column {error.colno}: {error.msg}"
         ) from None
+    except RecursionError:
+        raise UserError(f"{file.name}: not JSON that can be read: nested too deeply") from None
 
 
 def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -73,7 +87,11 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             if problem:
                 yield Row(f"{file.name}:{number}", None, problem)
         text = "\n".join(line for _, line, _ in lines) + "\n"
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+        source = io.StringIO(text, newline="")
+        try:
+            reader = csv.reader(source, delimiter=delimiter, quoting=quoting, strict=True)
+        except (TypeError, ValueError):
+            raise UserError(f"data.options.delimiter: expected one character, found {delimiter!r}") from None
         names: list[str] | None = None
         width = 0
         while True:
@@ -224,6 +242,6 @@ def _is_list(file: File) -> bool:
     first = file.content.split(b"\n", 1)[0].strip()
     try:
         json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True  # the list goes on behind the first line
     return b"\n" not in file.content.strip() and (start[1:].lstrip()[:1] in (b"{", b"["))
