@@ -221,6 +221,18 @@ def test_answers_come_from_a_table_with_a_word_for_none(run: Prepare) -> None:
     assert not any("NONE" in e["context"] for e in found)
 
 
+def test_an_empty_answer_is_none(run: Prepare) -> None:
+    rows = [
+        {"question": "Who?", "context": f"Mara {i}", "answers": [{"text": "Mara" * (i % 2), "start": 0}]}
+        for i in range(20)
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    found = _all(run("questions", {"a.jsonl": content}, format="jsonl"))
+    assert {e["context"]: e["answers"] for e in found} == {
+        row["context"]: row["answers"] if i % 2 else [] for i, row in enumerate(rows)
+    }
+
+
 BAD: list[tuple[str, str, str | bytes, dict[str, Any], str]] = [
     ("sentiment", "a.csv", "text,label\ngood;1\n", {"format": "csv"}, r"a\.csv:2: columns: found 1, expected 2"),
     ("sentiment", "a.csv", "good,1\nbad,0\n", {"format": "csv", "fields": {"text": "text"}}, r"a\.csv:1: no column 'text'.*header: false"),

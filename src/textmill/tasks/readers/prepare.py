@@ -252,6 +252,8 @@ def _answers(example: Example, task: Task) -> str | None:
         start, text = answer["start"], answer["text"]
         if not isinstance(start, int) or example["context"][max(start, 0) : start + len(text)] != text:
             return f"answers: {shorten(text)!r} is not what stands in the context at {start!r}"
+    # An empty answer is how some files say that there is none.
+    example["answers"] = [answer for answer in answers if answer["text"].strip()]
     return None
 
 
