@@ -446,6 +446,18 @@ def test_a_cut_is_stratified_seeded_and_keeps_copies_of_a_text_on_one_side(run: 
         assert 0.2 < share < 0.3
 
 
+def test_a_cut_keeps_a_group_and_the_copies_of_its_texts_on_one_side(run: Prepare) -> None:
+    rows = [
+        {"text": f"text {i // 2}", "group": i if i % 2 == 0 else i // 8 * 8, "label": "positive"}
+        for i in range(400)
+    ]  # texts in two groups each, so that four texts hang together over the group of the first
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    found = run("sentiment", {"a.jsonl": content}, format="jsonl")
+    assert all(36 <= len(found[split]) <= 44 for split in ("dev", "test"))
+    sides = [{int(e["text"].split()[1]) // 4 for e in found[split]} for split in ("train", "dev", "test")]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 50
+
+
 def test_a_limit_draws_training_examples_by_seed(run: Prepare) -> None:
     content = "".join(json.dumps({"text": f"text {i}", "label": "positive"}) + "\n" for i in range(100))
     found = run("sentiment", {"a.jsonl": content}, format="jsonl", limit=7)

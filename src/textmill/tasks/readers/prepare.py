@@ -28,7 +28,8 @@ def prepare(params: Params, name: str, output: Path) -> dict[str, float | int]:
 
     A bad row stops the work with a UserError that names file, line and field, or, where the task says
     ``on_bad_row: skip``, is left out, counted and kept in skipped.jsonl with the reason. Splits that the
-    data lack are cut from the training rows by seed; all rows of one text stay on one side.
+    data lack are cut from the training rows by seed; all rows of one text or group
+    stay on one side.
     """
     task = params.tasks[name]
     rows = read_task(name, task, params)
@@ -101,10 +102,28 @@ def same_text(example: Example) -> str:
     return "\0".join(" ".join(text.casefold().split()) for text in texts)
 
 
-def _group(example: Example) -> str:
-    """What must stay on one side of a cut: the group it names, or all that is said of one text."""
-    alone = example.get("context") or (example["text"] if "head" in example else None)
-    return str(example.get("group") or alone or same_text(example))
+def _sides(examples: Sequence[Example]) -> list[tuple[str, str]]:
+    """For each example a key of what must stay on one side of a cut with it.
+
+    That is all that is said of one text, and all of the group that a row names; groups with a text in common
+    are therefore one.
+    """
+    above: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def top(key: tuple[str, str]) -> tuple[str, str]:
+        """The key that stands for all that ``key`` is joined with."""
+        while above.setdefault(key, key) != key:
+            above[key] = above[above[key]]
+            key = above[key]
+        return key
+
+    texts = []
+    for example in examples:
+        alone = example.get("context") or (example["text"] if "head" in example else None)
+        texts.append(("text", alone or same_text(example)))
+        if example.get("group") not in (None, ""):
+            above[top(("group", str(example["group"])))] = top(texts[-1])
+    return [top(text) for text in texts]
 
 
 def _stratum(example: Example) -> str:
@@ -118,14 +137,14 @@ def _cut(splits: dict[str, list[Example]], task: Task, seed: int, name: str) -> 
     for split, share in (("test", task.data.test_share), ("dev", task.data.dev_share)):
         if split in splits:
             continue
-        groups: dict[str, list[Example]] = defaultdict(list)
-        for example in splits["train"]:
-            groups[_group(example)].append(example)
-        strata: dict[str, list[str]] = defaultdict(list)
+        groups: dict[tuple[str, str], list[Example]] = defaultdict(list)
+        for key, example in zip(_sides(splits["train"]), splits["train"], strict=True):
+            groups[key].append(example)
+        strata: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for key, members in groups.items():
             strata[_stratum(members[0])].append(key)
         draw = random.Random(f"{seed}:{name}:{split}")
-        chosen: set[str] = set()
+        chosen: set[tuple[str, str]] = set()
         owed = 0.0  # rounding is carried over, so that many small strata still give the share
         for stratum in sorted(strata):
             keys = strata[stratum]
