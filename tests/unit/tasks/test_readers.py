@@ -120,6 +120,21 @@ def test_pairs_come_from_two_files_line_by_line(run: Prepare) -> None:
         run("translation", {**files, "a.short": "one"}, format="pairs", train=["a.en", "a.short"])
 
 
+def test_patterns_of_pairs_are_halved_and_not_the_files_they_find(run: Prepare) -> None:
+    files = {
+        f"{language}/{part}/{i}.txt": f"{language} {part} {i}"
+        for language in ("en", "de")
+        for part, count in (("old", 9), ("new", 6))
+        for i in range(count)
+    }
+    names = [f"{language}/{part}/*.txt" for language in ("en", "de") for part in ("old", "new")]
+    found = _all(run("translation", files, format="pairs", train=names))
+    assert {e["source"].replace("en", "de", 1) == e["target"] for e in found} == {True}
+    assert len(found) == 15
+    with pytest.raises(UserError, match=r"data\.train: .* found 9 of texts and 1 of counterparts"):
+        run("translation", files, format="pairs", train=["en/old/*.txt", "de/old/0.txt"])
+
+
 CONLL = {
     "iob2": "Mara B-person\nVelt I-person\nmet O\nNorbi B-company\n",
     "iob1": "Mara I-person\nVelt I-person\nmet O\nNorbi I-company\n",

@@ -20,6 +20,7 @@ from textmill.tasks.readers.files import File, open_files
 from textmill.tasks.readers.prepare import problem_of
 from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.table import READERS
+from textmill.tasks.readers.tables import halves
 
 __all__ = ["inspect"]
 
@@ -104,8 +105,7 @@ def _table(layout: Layout, names: Names) -> Found:
     """The rows of a split."""
     files = open_files(layout.folder, names)
     if layout.form == "pairs":
-        half = len(files) // 2
-        one, other = ([line for f in part for line in f.lines()] for part in (files[:half], files[half:]))
+        one, other = ([line for f in part for line in f.lines()] for part in halves(files, "train"))
         return Found("pairs", [{"source": a, "target": b} for a, b in zip(one, other, strict=False)][:ROWS])
     if layout.form == "brat":
         return Found("brat", [{"text": f.text()} for f in files if f.name.endswith(".txt")][:ROWS])

@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from textmill.errors import UserError
@@ -27,10 +27,11 @@ NAME_IT = "name the file's encoding in data.options.encoding (for instance latin
 
 @dataclass(frozen=True)
 class File:
-    """A file's name for messages, its content, and its path where it is a plain file on disk."""
+    """A file's name for messages, its content, and which of the names or patterns asked for found it."""
 
     name: str
     content: bytes
+    asked: int = 0
 
     def text(self, encoding: str | None = None) -> str:
         """The content as text, without a byte-order mark and with \\n at the ends of lines.
@@ -100,13 +101,13 @@ def _decoded(line: bytes, encoding: str) -> tuple[str, str | None]:
 def open_files(folder: Path, names: str | Sequence[str]) -> list[File]:
     """The files of the given names or patterns; raises UserError where one is missing or empty."""
     files: list[File] = []
-    for name in [names] if isinstance(names, str) else names:
+    for asked, name in enumerate([names] if isinstance(names, str) else names):
         found = list(_open(folder if name in ("", ".") else folder / name))
         if not found:
             raise UserError(
                 f"{folder / name}: no such file; data.path and the split's name are joined to this"
             )
-        files += found
+        files += [replace(file, asked=asked) for file in found]
     for file in files:
         if not file.content.strip():
             raise UserError(f"{file.name}: the file is empty")

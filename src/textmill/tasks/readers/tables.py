@@ -192,13 +192,11 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
 def read_pairs(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """Texts in one file and their counterparts, line by line, in another.
 
-    The split names two files or patterns; line i of the first belongs to line i of the second.
+    The split names two files or patterns, or more of them, the first half for the texts and the second for
+    the counterparts in the same order; line i of the one file belongs to line i of the other.
     """
     encoding = task.data.options.get("encoding")
-    half, odd = divmod(len(files), 2)
-    if odd or not half:
-        raise UserError(f"data.{split}: a pair of files is needed, found {len(files)}")
-    for one, other in zip(files[:half], files[half:], strict=True):
+    for one, other in zip(*halves(files, split), strict=True):
         sources, targets = one.lines(encoding), other.lines(encoding)
         if len(sources) != len(targets):
             raise UserError(
@@ -207,6 +205,23 @@ def read_pairs(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             )
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
             yield to_row(f"{one.name}:{number}", {"source": source.strip(), "target": target.strip()}, task)
+
+
+def halves(files: Sequence[File], split: str) -> tuple[Sequence[File], Sequence[File]]:
+    """The files of the texts and as many of their counterparts; raises UserError where they are not as many.
+
+    An even number of names is halved, for their patterns may find different numbers of files; otherwise the
+    files are.
+    """
+    names = files[-1].asked + 1
+    half = len(files) // 2 if names % 2 else sum(file.asked < names // 2 for file in files)
+    sources, targets = files[:half], files[half:]
+    if len(sources) != len(targets):
+        raise UserError(
+            f"data.{split}: a pair of files is needed, found {len(sources)} of texts and {len(targets)} of "
+            "counterparts"
+        )
+    return sources, targets
 
 
 def read_hub(task: Task, split: str) -> Iterator[Row]:
