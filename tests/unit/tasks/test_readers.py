@@ -152,6 +152,15 @@ def test_conll_is_read_in_every_scheme(run: Prepare, scheme: str) -> None:
         assert surfaces == [("Mara Velt", "person"), ("Norbi", "company")]
 
 
+def test_spaces_within_tokens_and_a_hash_are_read_in_conll(run: Prepare) -> None:
+    sentences = [f"# sent_id = {i}\n# O\nMara\u00a0V{i} B-person\n\u3000\tO\nmet O\n" for i in range(20)]
+    found = _all(run("entities", {"a.txt": "# a comment O\n" + "\n".join(sentences)}, format="conll"))
+    assert {e["text"] for e in found} == {f"# Mara\u00a0V{i} \u3000 met" for i in range(20)}
+    assert {e["text"][s["start"] : s["end"]] for e in found for s in e["spans"]} == {
+        f"Mara\u00a0V{i}" for i in range(20)
+    }
+
+
 def test_tags_become_spans_and_jumps_are_errors() -> None:
     assert tag_spans(["B-a", "B-a", "I-a", "O", "B-b"], "iob2") == [(0, 1, "a"), (1, 3, "a"), (4, 5, "b")]
     assert tag_spans(["I-a", "B-a", "I-b"], "iob1") == [(0, 1, "a"), (1, 2, "a"), (2, 3, "b")]

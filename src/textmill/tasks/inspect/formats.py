@@ -13,7 +13,7 @@ from typing import Any
 
 from textmill.errors import UserError
 from textmill.tasks.inspect.layout import WORDS
-from textmill.tasks.readers.conll import find_scheme
+from textmill.tasks.readers.conll import columns_of, find_scheme
 from textmill.tasks.readers.documents import SEMEVAL_LINE
 from textmill.tasks.readers.files import File
 
@@ -171,7 +171,7 @@ def _is_conll(lines: Sequence[str]) -> bool:
 def _conll(lines: Sequence[str]) -> Found:
     sentences: list[list[list[str]]] = [[]]
     for line in lines:
-        columns = line.split()
+        columns = columns_of(line)
         if columns and columns[0] != "-DOCSTART-":
             sentences[-1].append(columns)
         elif sentences[-1]:

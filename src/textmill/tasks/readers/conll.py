@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,9 +12,13 @@ from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
 from textmill.words import join_tokens
 
+_TAG = re.compile(r"O|[BIESLU]-.+")
+
 
 def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
-    """Two to four columns divided by white space. Options: ``token`` and ``tag`` (column numbers, 0 and -1),
+    """Two to four columns divided by spaces or tabs.
+
+    Options: ``token`` and ``tag`` (column numbers, 0 and -1),
     ``join`` (what stands between tokens: a space, or nothing beside Chinese characters by default),
     ``scheme`` (iob1, iob2, bioes; found by itself by default), ``encoding``.
     """
@@ -49,17 +55,21 @@ def _sentences(
     problem: str | None = None
     begin = 1
     lines = list(file.numbered(encoding))
+    width = _width([line for _, line, _ in lines])
     for number, line, broken in [*lines, (len(lines) + 1, "", None)]:
         if broken:
             problem = problem or f"line {number}: {broken}"
             continue
-        columns = line.split()
+        columns = columns_of(line)
         if not columns or columns[0] == "-DOCSTART-":
             if tokens or problem:
                 yield begin, tokens, tags, problem
             tokens, tags, problem, begin = [], [], None, number + 1
             continue
-        if line.startswith("# ") and not tokens:
+        # A # before a sentence begins a comment, unless it is itself a token with its tag.
+        tag = columns[tag_at] if -len(columns) <= tag_at < len(columns) else ""
+        is_token = len(columns) == width and _TAG.fullmatch(tag)
+        if line.startswith("# ") and not tokens and not is_token:
             begin = number + 1
             continue
         try:
@@ -73,6 +83,17 @@ def _sentences(
             continue
         tokens.append(token)
         tags.append(tag)
+
+
+def columns_of(line: str) -> list[str]:
+    """The columns of a line; no-break and full-width spaces divide none, for they stand within tokens."""
+    return re.split(r"[ \t]+", line.strip(" \t")) if line.strip() else []
+
+
+def _width(lines: Sequence[str]) -> int:
+    """How many columns most lines have that are no comments for sure."""
+    widths = Counter(len(columns_of(line)) for line in lines if line.strip() and not line.startswith("# "))
+    return widths.most_common(1)[0][0] if widths else 0
 
 
 def find_scheme(sentences: Sequence[Sequence[str]]) -> str:
