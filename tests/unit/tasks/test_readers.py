@@ -375,6 +375,29 @@ def test_a_brat_span_one_off_is_told_and_a_mark_at_the_start_moves_none(run: Pre
         run("entities", {**files, **notes}, format="brat", train=".")
 
 
+def test_brat_files_with_other_ends_of_lines_marks_and_encodings(run: Prepare) -> None:
+    files: dict[str, str | bytes] = {f"d{i}.txt": f"\ufeffHello {i}.\r\nMara met.\r\n" for i in range(8)}
+    notes = {f"d{i}.ann": "T1\tperson 10 14\tMara\r\n" for i in range(8)}  # \r and \n are two characters
+    for options in ({}, {"encoding": "utf-8"}):
+        found = _all(run("entities", {**files, **notes}, format="brat", train=".", options=options))
+        assert {e["text"][s["start"] : s["end"]] for e in found for s in e["spans"]} == {"Mara"}
+        assert len(found) == 8
+    with pytest.raises(UserError, match="there is no encoding called 'utf8000'"):
+        run("entities", {**files, **notes}, format="brat", train=".", options={"encoding": "utf8000"})
+    files["d1.txt"] = b"caf\xe9"
+    with pytest.raises(UserError, match=r"d1\.txt:1: byte 0xe9 is not utf-8"):
+        run("entities", {**files, **notes}, format="brat", train=".", options={"encoding": "utf-8"})
+
+
+@pytest.mark.parametrize(
+    "line", ["T1 person 0 4 Mara", "T1\tperson 0\tMara", "T1\tperson 0 4 9\tMara", "R1 knows Arg1:T1 Arg2:T2"]
+)
+def test_a_malformed_line_of_brat_is_told(run: Prepare, line: str) -> None:
+    files = {"d1.txt": "Mara met.", "d1.ann": f"#1\tAnnotatorNotes T1\tdoubtful\n{line}\n"}
+    with pytest.raises(UserError, match=rf"d1\.ann: line 2: expected {line[0]} and its number"):
+        run("entities", files, format="brat", train=".")
+
+
 def test_an_empty_dev_split_is_told(run: Prepare) -> None:
     files = {"a.csv": "text,label\ngood,1\n", "b.csv": "text,label\n", "c.csv": "text,label\nodd,7\n"}
     with pytest.raises(UserError, match=r"data\.dev: no rows in b\.csv"):

@@ -15,37 +15,54 @@ from textmill.tasks.readers.tables import parse_json, parse_line
 
 
 def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
-    """A folder of NAME.txt with NAME.ann: text-bound annotations (T), and relations (R) between them."""
+    """A folder of NAME.txt with NAME.ann: text-bound annotations (T), and relations (R) between them.
+
+    Where the offsets fit only a text whose lines end in \\r\\n, the text is kept so.
+    """
     texts = {f.name.removesuffix(".txt"): f for f in files if f.name.endswith(".txt")}
     notes = {f.name.removesuffix(".ann"): f for f in files if f.name.endswith(".ann")}
     encoding = task.data.options.get("encoding")
     for name, file in texts.items():
-        text = file.content.decode(encoding or "utf-8-sig") if encoding else file.text()
         lines = notes[name].lines(encoding) if name in notes else []
-        spans: dict[str, dict[str, Any]] = {}
-        relations: list[tuple[str, str, str]] = []
-        problem = None
-        for number, line in enumerate(lines, 1):
-            if found := re.match(r"(T\S+)\t(\S+) ([\d; ]+)\t(.*)", line):
-                key, label, places, surface = found.groups()
-                if ";" in places:
-                    problem = f"line {number}: spans: {key} has parts apart, which a span cannot have"
-                    break
-                start, end = (int(part) for part in places.split())
-                if text[start:end].replace("\n", " ") != surface:
-                    problem = (
-                        f"line {number}: spans: {key} says {shorten(surface)!r}, "
-                        f"but the text at {start} to {end} is {shorten(text[start:end])!r}"
-                    )
-                    break
-                spans[key] = {"start": start, "end": end, "label": label}
-            elif found := re.match(r"R\S+\t(\S+) \S+?:(\S+) \S+?:(\S+)", line):
-                label, head, tail = found.groups()
-                relations.append((head, tail, label))
-        if problem:
-            yield Row(f"{name}.ann", None, problem)
+        problem = ""
+        for text in dict.fromkeys((file.text(encoding), file.text(encoding, keep_ends=True))):
+            try:
+                spans, relations = _brat_notes(text, lines)
+            except ValueError as error:
+                problem = problem or str(error)
+            else:
+                yield from _annotated(name + ".txt", text, spans, relations, task)
+                break
         else:
-            yield from _annotated(name + ".txt", text, spans, relations, task)
+            yield Row(f"{name}.ann", None, problem)
+
+
+def _brat_notes(
+    text: str, lines: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str, str]]]:
+    """The spans and relations of a file of annotations; raises ValueError where one is malformed or off."""
+    spans: dict[str, dict[str, Any]] = {}
+    relations: list[tuple[str, str, str]] = []
+    for number, line in enumerate(lines, 1):
+        if found := re.match(r"(T\S+)\t(\S+) ( *\d+ +\d+ *|[\d ]+;[\d; ]+)\t(.*)", line):
+            key, label, places, surface = found.groups()
+            if ";" in places:
+                raise ValueError(f"line {number}: spans: {key} has parts apart, which a span cannot have")
+            start, end = (int(part) for part in places.split())
+            if text[start:end].replace("\n", " ") != surface:
+                raise ValueError(
+                    f"line {number}: spans: {key} says {shorten(surface)!r}, "
+                    f"but the text at {start} to {end} is {shorten(text[start:end])!r}"
+                )
+            spans[key] = {"start": start, "end": end, "label": label}
+        elif found := re.match(r"R\S+\t(\S+) \S+?:(\S+) \S+?:(\S+)", line):
+            label, head, tail = found.groups()
+            relations.append((head, tail, label))
+        elif line.startswith(("T", "R")):
+            kind = "T and its number, a tab, label, start and end, a tab, the text"
+            kind = kind if line[0] == "T" else "R and its number, a tab, label and two arguments"
+            raise ValueError(f"line {number}: expected {kind}; found {shorten(line)!r}")
+    return spans, relations
 
 
 def read_label_studio(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:

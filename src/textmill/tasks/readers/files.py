@@ -33,11 +33,12 @@ class File:
     content: bytes
     asked: int = 0
 
-    def text(self, encoding: str | None = None) -> str:
+    def text(self, encoding: str | None = None, keep_ends: bool = False) -> str:
         """The content as text, without a byte-order mark and with \\n at the ends of lines.
 
-        ``encoding`` None means UTF-8, or what a byte-order mark says. Raises UserError naming the line
-        where the bytes do not fit.
+        ``keep_ends`` leaves the ends of lines as they are, for offsets that count them so. ``encoding`` None
+        means UTF-8, or what a byte-order mark says. Raises UserError naming the line where the bytes do not
+        fit.
         """
         marked = next((name for mark, name in _MARKS if self.content.startswith(mark)), None)
         chosen = encoding or marked or "utf-8"
@@ -51,7 +52,8 @@ class File:
             raise wrong from None
         except LookupError:
             raise UserError(f"data.options.encoding: there is no encoding called {chosen!r}") from None
-        return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        text = text.removeprefix("\ufeff")
+        return text if keep_ends else text.replace("\r\n", "\n").replace("\r", "\n")
 
     def lines(self, encoding: str | None = None) -> list[str]:
         """The lines without their ends; raises UserError at one that is broken."""
