@@ -229,6 +229,28 @@ def test_brat_label_studio_and_doccano_give_spans(run: Prepare) -> None:
     assert {(s["start"], s["end"], s["label"]) for e in found for s in e["spans"]} == {(0, 4, "person")}
 
 
+def test_a_label_studio_relation_to_the_left_is_turned(run: Prepare) -> None:
+    def item(i: int) -> dict[str, Any]:
+        spans = [
+            {"type": "labels", "id": key, "value": {"start": at, "end": at + 4, "labels": [label]}}
+            for key, at, label in (("a", 0, "person"), ("b", 5, "company"))
+        ]
+        relation = {
+            "type": "relation",
+            "from_id": "a",
+            "to_id": "b",
+            "direction": ("left", "right")[i % 2],
+            "labels": ["founded"],
+        }
+        return {"data": {"text": f"Mara Nor{i % 10}! {i}"}, "annotations": [{"result": [*spans, relation]}]}  # fmt: skip
+
+    content = json.dumps([item(i) for i in range(20)])
+    found = _all(run("relations", {"a.json": content}, format="label_studio"))
+    assert {(e["text"].split()[1], e["head"]["label"]) for e in found} == {
+        (f"Nor{i}!", ("company", "person")[i % 2]) for i in range(10)
+    }
+
+
 def test_answers_come_from_a_table_with_a_word_for_none(run: Prepare) -> None:
     rows = [f'Who?,"Mara {i} is here. NONE",Mara,"({0}, {4})"' for i in range(10)]
     rows += [f'What?,"Rain {i}. NONE",NONE,"(9, 13)"' for i in range(10)]
@@ -321,6 +343,7 @@ MALFORMED: list[tuple[str, str, str, str, str]] = [
     ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "label": 1}', "malformed"),
     ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "entities": [1]}', "malformed"),
     ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "entities": [{"id": 1}]}', "start_offset: missing"),
+    ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "label": [[0, 4]]}', r"label: expected names or start, end and label, found \[0, 4\]"),
     ("entities", "doccano", '{"text": "Mara", "label": []}', DEEP, "nested too deeply"),
     ("entities", "label_studio", json.dumps({"data": {"text": "Mara"}, "annotations": [{"result": [{"value": GOOD_SPAN}]}]}), '"text"', "malformed"),
     ("entities", "label_studio", json.dumps({"data": {"text": "Mara"}, "annotations": [{"result": [{"value": GOOD_SPAN}]}]}), '{"data": {"text": "Mara"}, "annotations": null}', "malformed"),

@@ -92,7 +92,9 @@ def _label_studio_rows(place: str, item: Any, field: str, task: Task) -> Iterato
         value = result.get("value", {})
         if result.get("type") == "relation":
             label = (result.get("labels") or [""])[0]
-            relations.append((result["from_id"], result["to_id"], label))
+            ends = (result["from_id"], result["to_id"])
+            head, tail = reversed(ends) if result.get("direction") == "left" else ends
+            relations.append((head, tail, label))
         elif "choices" in value:
             choices += value["choices"]
         elif value.get("labels"):
@@ -146,8 +148,19 @@ def _doccano_rows(place: str, raw: Any, utf16: bool, task: Task) -> Iterator[Row
         return
     relations = [(str(r["from_id"]), str(r["to_id"]), r["type"]) for r in raw.get("relations", [])]
     labels = raw.get("label", raw.get("labels", raw.get("cats", [])))
-    choices = [label for label in ([labels] if isinstance(labels, str) else labels) if isinstance(label, str)]
+    labels = [labels] if isinstance(labels, str) else labels
+    odd = [part for part in labels if not isinstance(part, str) and not _is_triple(part)]
+    if odd:
+        yield Row(
+            place, None, f"label: expected names or start, end and label, found {shorten(repr(odd[0]))}"
+        )
+        return
+    choices = [label for label in labels if isinstance(label, str)]
     yield from _annotated(place, text, spans, relations, task, choices)
+
+
+def _is_triple(label: Any) -> bool:
+    return isinstance(label, list) and len(label) == 3
 
 
 def _doccano_spans(raw: Mapping[str, Any], text: str, utf16: bool) -> dict[str, dict[str, Any]]:
@@ -156,7 +169,7 @@ def _doccano_spans(raw: Mapping[str, Any], text: str, utf16: bool) -> dict[str, 
     given = {
         str(n): (label[0], label[1], label[2])
         for n, label in enumerate(labels if isinstance(labels, list) else [labels])
-        if isinstance(label, list) and len(label) == 3
+        if _is_triple(label)
     }
     for entity in raw.get("entities", []):
         given[str(entity["id"])] = entity["start_offset"], entity["end_offset"], entity["label"]
