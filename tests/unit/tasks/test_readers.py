@@ -454,6 +454,18 @@ def test_broken_lines_among_good_ones_can_be_skipped(run: Prepare, tmp_path: Pat
     assert "a line of 10,000,001 characters" in problems[1]
 
 
+@pytest.mark.parametrize("cell", [b"one\ncaf\xe9\nmore", b"one\ncaf\xe9", b"caf\xe9\nmore"])
+def test_a_row_with_a_broken_line_in_a_quoted_cell_is_left_out(
+    run: Prepare, tmp_path: Path, cell: bytes
+) -> None:
+    good = "".join(f'"good {i},\nreally",1\n' for i in range(20)).encode()
+    content = b"text,label\n" + good + b'"' + cell + b'",1\n' + b"last,1\n"
+    found = _all(run("sentiment", {"a.csv": content}, format="csv", on_bad_row="skip", **SENTIMENT))
+    assert {e["text"] for e in found} == {f"good {i},\nreally" for i in range(20)} | {"last"}
+    (skipped,) = read_jsonl(tmp_path / "out" / "skipped.jsonl")
+    assert "byte 0xe9" in skipped["problem"]
+
+
 def test_hub_data_are_read_by_class_names_and_told_offline(run: Prepare, monkeypatch: Any) -> None:
     import datasets
 

@@ -65,10 +65,11 @@ class File:
         return lines
 
     def numbered(self, encoding: str | None = None) -> Iterator[tuple[int, str, str | None]]:
-        """Each line with its number from 1 and what is wrong with it; a broken line is empty.
+        """Each line with its number from 1 and what is wrong with it.
 
         Broken is a line whose bytes are not of the encoding, as where files of several were put together,
-        and one of more than ten million characters.
+        and one of more than ten million characters. The first has U+FFFD for those bytes, so that the quotes
+        of a table still pair; the second is empty.
         """
         lines: list[tuple[str, str | None]]
         try:
@@ -97,7 +98,8 @@ def _decoded(line: bytes, encoding: str) -> tuple[str, str | None]:
     try:
         return line.decode(encoding).removeprefix("\ufeff").rstrip("\r"), None
     except UnicodeDecodeError as error:
-        return "", f"byte 0x{line[error.start]:02x} is not {encoding}; {NAME_IT}"
+        told = f"byte 0x{line[error.start]:02x} is not {encoding}; {NAME_IT}"
+        return line.decode(encoding, "replace").removeprefix("\ufeff").rstrip("\r"), told
 
 
 def open_files(folder: Path, names: str | Sequence[str]) -> list[File]:

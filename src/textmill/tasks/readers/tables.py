@@ -83,6 +83,7 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     csv.field_size_limit(min(sys.maxsize, 10 * MAX_LINE))
     for file in files:
         lines = list(file.numbered(options.get("encoding")))
+        broken = {number for number, _, problem in lines if problem}
         for number, _, problem in lines:
             if problem:
                 yield Row(f"{file.name}:{number}", None, problem)
@@ -105,8 +106,8 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                     f"{file.name}:{line}: not a row of {task.data.format}: {error}; "
                     "see data.options.quoting and delimiter"
                 ) from None
-            if not cells:
-                continue
+            if not cells or not broken.isdisjoint(range(line, reader.line_num + 1)):
+                continue  # a row with a broken line in it, which is told already
             if header and names is None:
                 names, width = [cell.strip() for cell in cells], len(cells)
                 _need_columns(file, names, task, delimiter)
