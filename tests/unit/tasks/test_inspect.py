@@ -176,6 +176,59 @@ def test_splits_of_a_folder_are_found_and_leakage_between_them_is_counted(tmp_pa
     assert "labels: 2: yes 40 (67%), no 20 (33%)" in report
 
 
+def _label_studio(number: int) -> dict[str, Any]:
+    value = {"start": 0, "end": 4, "labels": ["person"]}
+    return {"data": {"text": f"Mara {number}"}, "annotations": [{"result": [{"value": value}]}]}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "form"),
+    [
+        ([{"text": t, "label": n} for t, n in ROWS], 5, "jsonl"),
+        ([{"text": t, "label": n} for t, n in ROWS], [1], "jsonl"),
+        ([{"text": t, "label": n} for t, n in ROWS], "text", "jsonl"),
+        ([{"text": t, "spans": [{"start": 0, "end": 3, "label": "word"}]} for t, _ in ROWS], {"text": "Mara", "spans": [1]}, "jsonl"),
+        ([{"text": t, "label": [[0, 3, n]]} for t, n in ROWS], {"text": "Mara", "label": None}, "doccano"),
+        ([{"text": t, "label": [[0, 3, n]]} for t, n in ROWS], {"text": "Mara", "entities": [1, 2]}, "doccano"),
+        ([_label_studio(i) for i in range(60)], {"data": {"text": "Mara"}, "annotations": None}, "label_studio"),
+        ([_label_studio(i) for i in range(60)], 5, "label_studio"),
+        ([{"tokens": ["Mara", str(i)], "entities": [{"type": "person", "start": 0, "end": 1}]} for i in range(60)], {"tokens": ["Mara"], "entities": [{"start": 0, "end": 1}]}, "spert"),
+        ([{"paragraphs": [p]} for p in SQUAD["data"][0]["paragraphs"]] * 2, "an article", "squad"),
+        ([{"paragraphs": [p]} for p in SQUAD["data"][0]["paragraphs"]] * 2, {"paragraphs": [{"qas": None}]}, "squad"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", [0, 30])
+def test_a_malformed_row_is_counted(tmp_path: Path, good: list[Any], bad: Any, form: str, place: int) -> None:
+    if form in ("jsonl", "doccano"):
+        place = max(place, 1)  # by its first line a file of JSON lines is known
+    rows = [*good[:place], bad, *good[place:]]
+    lines = "\n".join(map(json.dumps, rows))
+    content = {"squad": json.dumps({"data": rows}), "jsonl": lines, "doccano": lines}
+    (tmp_path / "a.json").write_text(content.get(form, json.dumps(rows)), encoding="utf-8")
+    report = inspect(tmp_path / "a.json")
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["format"] == form
+    assert "bad rows for a: 1 of 61; mend them" in report
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[]", "no rows"),
+        ("{}", "no rows"),
+        ('{"data": [{"paragraphs": [{"context": "Mara"}]}]}', "no rows of the format squad"),
+        ('{"text": "Mara", "entities": [{"start_offset": 0}, 2]}', "no rows of the format doccano"),
+        ("[" * 100_000, "not JSON that can be read"),
+        (b"PAR1 broken PAR1", "not Parquet"),
+        ("text,label\n", "no rows below the header"),
+    ],
+)
+def test_a_file_without_a_row_is_told(tmp_path: Path, content: str | bytes, told: str) -> None:
+    (tmp_path / "a.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=rf"a\.json: .*{told}"):
+        inspect(tmp_path / "a.json")
+
+
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file or folder"):
         inspect(tmp_path / "nothing")

@@ -14,13 +14,13 @@ import numpy as np
 from textmill.corpus.language import identify
 from textmill.params import Task, TaskData
 from textmill.tasks.inspect.columns import Shape, at, keys, shape, text_of
-from textmill.tasks.inspect.formats import ROWS, Found, detect
+from textmill.tasks.inspect.formats import ROWS, Found, detect, whole
 from textmill.tasks.inspect.layout import Layout, Names, find
 from textmill.tasks.readers.files import File, open_files
 from textmill.tasks.readers.prepare import problem_of
 from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.table import READERS
-from textmill.tasks.readers.tables import halves
+from textmill.tasks.readers.tables import halves, parse_json
 
 __all__ = ["inspect"]
 
@@ -84,10 +84,9 @@ def _read(layout: Layout) -> tuple[dict[str, Names], dict[str, Found]]:
     first = tables["train"]
     for split, key in first.keys.items():
         if split != "train":
-            tree = json.loads(
-                open_files(layout.folder, str(names["train"]))[0].text(first.options.get("encoding"))
-            )
-            names[split], tables[split] = names["train"], Found("jsonl", tree[key][:ROWS])
+            file = open_files(layout.folder, str(names["train"]))[0]
+            rows = parse_json(file, first.options.get("encoding"))[key][:ROWS]
+            names[split], tables[split] = names["train"], whole(file, Found("jsonl", rows))
     for split in [split for split in names if split not in tables]:
         candidates: list[Names] = [*layout.other.get(split, [])] or [names[split]]
         for name in candidates:

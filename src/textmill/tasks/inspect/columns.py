@@ -117,7 +117,7 @@ def _annotated(found: Found) -> tuple[Counter[str], Counter[str]]:
                 ] += 1
             spans.update(entity["label"] for entity in row.get("entities", []))
             continue
-        for annotation in row["annotations"][-1:]:
+        for annotation in row.get("annotations", [])[-1:]:
             for result in annotation.get("result", []):
                 spans.update(result.get("value", {}).get("labels", []))
                 names.update(result.get("value", {}).get("choices", []))

@@ -8,14 +8,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from textmill.errors import UserError
 from textmill.tasks.inspect.layout import WORDS
 from textmill.tasks.readers.conll import columns_of, find_scheme
-from textmill.tasks.readers.documents import SEMEVAL_LINE
+from textmill.tasks.readers.documents import SEMEVAL_LINE, parts
 from textmill.tasks.readers.files import File
+from textmill.tasks.readers.tables import parse_json, parse_parquet
 
 ROWS = 20000  # rows that are looked at
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
@@ -36,9 +37,7 @@ class Found:
 def detect(file: File) -> Found:
     """The format of a file. Raises UserError where it is empty or broken."""
     if file.content.startswith(b"PAR1"):
-        import polars
-
-        return Found("parquet", polars.read_parquet(io.BytesIO(file.content)).head(ROWS).to_dicts())
+        return whole(file, Found("parquet", parse_parquet(file).head(ROWS).to_dicts()))
     options: dict[str, Any] = {}
     notes: list[str] = []
     try:
@@ -51,14 +50,56 @@ def detect(file: File) -> Found:
     if not filled:
         raise UserError(f"{file.name}: the file is empty")
     if filled[0].lstrip()[:1] in "[{":
-        found = _json(file, "\n".join(lines), filled)
+        found = whole(file, _json(file, options.get("encoding"), filled))
     elif sum(bool(SEMEVAL_LINE.fullmatch(line)) for line in filled[:90]) > len(filled[:90]) // 4:
         found = _semeval(lines)
     elif _is_conll(lines):
         found = _conll(lines)
     else:
         found = _table(filled) or _lines(filled)
+    if not found.rows:
+        raise UserError(f"{file.name}: there are no rows below the header")
     return Found(found.format, found.rows, {**options, **found.options}, notes + found.notes, found.keys)
+
+
+def whole(file: File, found: Found) -> Found:
+    """What was found without the rows that are not built as the format has them; its reader counts these.
+
+    Raises UserError where no row is left.
+    """
+    kinds = Counter(type(row) for row in found.rows if row and isinstance(row, (dict, list)))
+    kind = kinds.most_common(1)[0][0] if kinds else None
+    rows = [row for row in found.rows if row and type(row) is kind and _is_whole(row, found.format)]
+    if not rows:
+        raise UserError(f"{file.name}: there are no rows of the format {found.format}")
+    left = len(found.rows) - len(rows)
+    notes = [f"malformed rows, left out of what follows: {left:,}"] if left else []
+    return replace(found, rows=rows, notes=found.notes + notes)
+
+
+def _is_whole(row: Any, form: str) -> bool:
+    """Whether a row has the parts from which texts and labels are taken."""
+    try:
+        if form == "label_studio":
+            results = [result for a in row.get("annotations", []) for result in a.get("result", [])]
+            values = [result.get("value", {}) for result in results]
+            named = [label for v in values for key in ("labels", "choices") for label in v.get(key, [])]
+            named += row["data"]  # the names of the task's fields
+        elif form == "doccano":
+            labels = row.get("label", row.get("labels", row.get("cats", [])))
+            labels = labels if isinstance(labels, list) else [labels]
+            named = [label[2] if isinstance(label, list) else label for label in labels]
+            named += [entity["label"] for entity in row.get("entities", [])]
+        elif form == "spert":
+            named = [*row["tokens"], *row.get("tags", [])]
+            named += [part["type"] for key in ("entities", "relations") for part in row.get(key, [])]
+        elif isinstance(row, dict) and isinstance(row.get("spans"), list):
+            named = [span["label"] for span in row["spans"]]
+        else:
+            return True
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return False
+    return all(isinstance(name, str) for name in named)
 
 
 def _encoding(content: bytes) -> tuple[str, str]:
@@ -88,29 +129,34 @@ def _encoding(content: bytes) -> tuple[str, str]:
     return "latin-1", "read as latin-1"
 
 
-def _json(file: File, text: str, filled: Sequence[str]) -> Found:
+def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
     if found := _json_lines(filled):
         return found
-    try:
-        tree = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{file.name}:{error.lineno}: not JSON at column {error.colno}: {error.msg}"
-        ) from None
-    if isinstance(tree, dict) and isinstance(tree.get("data"), list) and "paragraphs" in tree["data"][0]:
+    tree = parse_json(file, encoding)
+    articles = tree.get("data") if isinstance(tree, dict) else None
+    if isinstance(articles, list) and any(isinstance(a, dict) and "paragraphs" in a for a in articles):
         rows = [
             {"question": q.get("question"), "context": p.get("context"), "answers": q.get("answers", [])}
-            for article in tree["data"] for p in article["paragraphs"] for q in p["qas"]
+            for article in articles for p in parts(article, "paragraphs") for q in parts(p, "qas")
+            if isinstance(q, dict)
         ]  # fmt: skip
         return Found("squad", rows[:ROWS])
-    if isinstance(tree, list) and tree and isinstance(tree[0], dict):
-        if "tokens" in tree[0]:
-            return Found("spert", [{**row, "text": " ".join(row["tokens"])} for row in tree[:ROWS]])
-        if "annotations" in tree[0] and isinstance(tree[0].get("data"), dict):
-            field_name = max(tree[0]["data"], key=lambda key: (key == "text", len(str(tree[0]["data"][key]))))
-            options = {} if field_name == "text" else {"text_field": field_name}
-            rows = [{"text": row["data"].get(field_name, ""), **row} for row in tree[:ROWS]]
-            return Found("label_studio", rows, options)
+    first = next((row for row in tree if isinstance(row, dict)), {}) if isinstance(tree, list) else {}
+    if "tokens" in first:
+        rows = [
+            {**row, "text": " ".join(row["tokens"])} if _is_whole(row, "spert") else row
+            for row in tree[:ROWS]
+        ]
+        return Found("spert", rows)
+    data = first.get("data")
+    if "annotations" in first and isinstance(data, dict) and data:
+        field_name = max(data, key=lambda key: (key == "text", len(str(data[key]))))
+        options = {} if field_name == "text" else {"text_field": field_name}
+        rows = [
+            {"text": row["data"].get(field_name, ""), **row} if _is_whole(row, "label_studio") else row
+            for row in tree[:ROWS]
+        ]
+        return Found("label_studio", rows, options)
     if isinstance(tree, dict) and (lists := _lists(tree)):
         keys = {
             split: next((key for key in lists if key.lower() in words), "") for split, words in WORDS.items()
@@ -127,11 +173,11 @@ def _json_lines(filled: Sequence[str]) -> Found | None:
     """Records line by line; None where the file is one JSON document."""
     try:
         rows = [json.loads(line) for line in filled[:ROWS]]
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
     if len(filled) == 1:
         only = rows[0]
-        if isinstance(only, list) and only and isinstance(only[0], (dict, list)):
+        if isinstance(only, list) and any(isinstance(part, (dict, list)) for part in only):
             return None
         if isinstance(only, dict) and (_lists(only) and not _is_doccano(only) and "spans" not in only):
             return None
@@ -145,11 +191,15 @@ def _is_doccano(row: dict[str, Any]) -> bool:
     if isinstance(labels, list) and labels and isinstance(labels[0], list) and len(labels[0]) == 3:
         return True
     entities = row.get("entities")
-    return isinstance(entities, list) and bool(entities) and "start_offset" in entities[0]
+    return isinstance(entities, list) and any(isinstance(e, dict) and "start_offset" in e for e in entities)
 
 
 def _lists(tree: dict[str, Any]) -> list[str]:
-    return [k for k, v in tree.items() if isinstance(v, list) and v and isinstance(v[0], (dict, list))]
+    return [
+        k
+        for k, v in tree.items()
+        if isinstance(v, list) and any(isinstance(part, (dict, list)) for part in v)
+    ]
 
 
 def _semeval(lines: Sequence[str]) -> Found:

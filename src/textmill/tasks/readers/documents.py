@@ -33,14 +33,14 @@ def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             raise UserError(f"{file.name}: expected SQuAD JSON: an object with a list called data")
         number = 0
         for article in articles:
-            for paragraph in _parts(article, "paragraphs"):
-                for question in _parts(paragraph, "qas"):
+            for paragraph in parts(article, "paragraphs"):
+                for question in parts(paragraph, "qas"):
                     number += 1
                     place = f"{file.name}:question[{number}]"
                     yield from rows_of(place, _squad_rows(place, paragraph, question, task))
 
 
-def _parts(whole: Any, key: str) -> list[Any]:
+def parts(whole: Any, key: str) -> list[Any]:
     """The list under ``key``; where there cannot be one, None in its place, which becomes a bad row."""
     parts = whole.get(key, []) if isinstance(whole, dict) else None
     return parts if isinstance(parts, list) else [None]

@@ -8,12 +8,15 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import MAX_LINE, File
 from textmill.tasks.readers.row import Row, to_row
+
+if TYPE_CHECKING:
+    import polars
 
 
 def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -65,8 +68,8 @@ def parse_json(file: File, encoding: str | None = None) -> Any:
         raise UserError(
             f"{file.name}:{error.lineno}: not JSON at column {error.colno}: {error.msg}"
         ) from None
-    except RecursionError:
-        raise UserError(f"{file.name}: not JSON that can be read: nested too deeply") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
+        raise UserError(f"{file.name}: not JSON that can be read: {error}") from None
 
 
 def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -136,15 +139,19 @@ def _need_columns(file: File, names: list[str], task: Task, delimiter: str) -> N
 
 def read_parquet(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """Parquet, a row an example."""
+    for file in files:
+        for number, raw in enumerate(parse_parquet(file).iter_rows(named=True), 1):
+            yield to_row(f"{file.name}:{number}", raw, task)
+
+
+def parse_parquet(file: File) -> polars.DataFrame:
+    """The file as a table; raises UserError where it is broken."""
     import polars
 
-    for file in files:
-        try:
-            frame = polars.read_parquet(io.BytesIO(file.content))
-        except Exception as error:  # polars has several
-            raise UserError(f"{file.name}: not Parquet: {str(error).splitlines()[0]}") from None
-        for number, raw in enumerate(frame.iter_rows(named=True), 1):
-            yield to_row(f"{file.name}:{number}", raw, task)
+    try:
+        return polars.read_parquet(io.BytesIO(file.content))
+    except Exception as error:  # polars has several
+        raise UserError(f"{file.name}: not Parquet: {str(error).splitlines()[0]}") from None
 
 
 def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
