@@ -266,6 +266,64 @@ def test_a_long_text_is_cut_around_the_arguments(tokenizer: Any, make_task: Any)
     assert {"<head>", "</head>", "<tail>", "</tail>"} <= set(tokens)
 
 
+def _relation(text: str, head: str, tail: str) -> Example:
+    places = {"head": (text.index(head), head), "tail": (text.rindex(tail), tail)}
+    spans = {side: {"start": at, "end": at + len(words)} for side, (at, words) in places.items()}
+    return {"text": text, **spans, "label": "works_for"}
+
+
+@pytest.mark.parametrize("specials", ["", " <mask> <tail>"])
+@pytest.mark.parametrize(
+    ("head", "tail"), [("Mara", "Norbi"), ("Norbi", "Mara"), ("Mara " * 40 + "Velt", "Norbi")]
+)
+def test_of_arguments_far_apart_all_marks_stay(
+    head: str, tail: str, specials: str, tokenizer: Any, make_task: Any
+) -> None:
+    task = make_task("relations", finetune={"max_length": 32})
+    family: Any = FAMILIES[task.family](task, tokenizer)
+    between = specials + " The river is near. 韦玛在诺比。" * 20
+    ids = family.encode(_relation(f"{head} said{between} at {tail}.", head, tail))[0]["input_ids"]
+    tokens = tokenizer.convert_ids_to_tokens(ids)
+    assert len(tokens) == 32
+    assert (tokens[0], tokens[-1]) == ("<s>", "</s>")
+    marks = [token for token in tokens if token in family.added_tokens]
+    assert marks == ["<head>", "</head>", "<tail>", "</tail>"]
+    shown = tokenizer.decode(ids)
+    assert f"<tail> {tail} </tail>" in shown
+    assert "<head> Mara" in shown or "<head> Norbi" in shown
+
+
+def test_a_special_token_in_the_text_of_a_relation_is_text(tokenizer: Any, make_task: Any) -> None:
+    family: Any = FAMILIES["relation_classification"](make_task("relations"), tokenizer)
+    feature = family.encode(_relation("x <tail> y Mara <head> Norbi </s>", "Mara", "Norbi"))[0]
+    tokens = tokenizer.convert_ids_to_tokens(feature["input_ids"])
+    special = [token for token in tokens if token in tokenizer.all_special_tokens]
+    assert special == ["<s>", "<head>", "</head>", "<tail>", "</tail>", "</s>"]
+    assert len(feature["attention_mask"]) == len(tokens)
+    shown = tokenizer.decode(feature["input_ids"])
+    assert "x <tail> y <head> Mara </head> <head> <tail> Norbi </tail> </s></s>" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "tail"),
+    [
+        ("Mara Velt works for Norbi Tools in Ulmen.", "Mara Velt", "Norbi Tools"),
+        ("Norbi's  Mara\tis from <Ulmen>.", "Mara", "Ulmen"),
+        ("韦玛在乌尔门的诺比工具公司工作。", "韦玛", "诺比工具公司"),
+        ("她说韦玛😀works。", "works", "韦玛"),
+    ],
+)
+def test_an_ordinary_relation_is_tokenised_as_its_marked_text(
+    text: str, head: str, tail: str, tokenizer: Any, make_task: Any
+) -> None:
+    family: Any = FAMILIES["relation_classification"](make_task("relations"), tokenizer)
+    example = _relation(text, head, tail)
+    expected = tokenizer(mark(example), truncation=True, max_length=family.max_length)
+    (feature,) = family.encode(example, labelled=False)
+    assert feature == {key: expected[key] for key in feature}
+    assert set(feature) == set(tokenizer.model_input_names) & set(expected)
+
+
 def test_dialogue_learns_the_last_answer_alone_and_drops_the_oldest_turns(
     tokenizer: Any, make_task: Any
 ) -> None:
