@@ -95,8 +95,9 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         if name not in predictors:
             return HTMLResponse(page.render(next(iter(predictors)), error=f"There is no task {name!r}."), 404)
         predictor = predictors[name]
-        form = read_form(await request.body())
+        form = None
         try:
+            form = read_form(await request.body())
             item = page.item(name, form)
             prediction = (await in_pool(predictor.predict, [item]))[0]
             explanation = await in_pool(_try_explain, predictor, item)

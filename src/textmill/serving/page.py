@@ -14,7 +14,7 @@ from textmill.prediction import Predictor
 from textmill.report import format
 from textmill.report.examples import Piece, marked
 from textmill.serving import Limits
-from textmill.serving.inputs import input_model
+from textmill.serving.inputs import TURNS, input_model
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "report"
@@ -39,12 +39,20 @@ FIELDS: dict[str | None, tuple[tuple[str, str, int], ...]] = {
     "sequence_to_sequence": (("source", "Text", 6),),
     "dialogue": (("text", "Your turn", 2),),
 }
+MOST_FIELDS = TURNS + 10  # a conversation has a field a turn, every other form a few
 SHOWN = 10  # labels whose probability is drawn
 
 
 def read_form(body: bytes) -> Form:
-    """The fields of a posted form; ends of lines as the texts of corpora have them."""
-    found = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    """The fields of a posted form; ends of lines as the texts of corpora have them.
+
+    Raises UserError where there are more of them than a page sends.
+    """
+    text = body.decode("utf-8", "replace")
+    try:
+        found = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise UserError(f"The form has more than {MOST_FIELDS} fields.") from None
     return {key: value.replace("\r\n", "\n") for key, value in found}
 
 

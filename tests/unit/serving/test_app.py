@@ -16,6 +16,8 @@ from textmill.prediction import Predictor
 from textmill.serving import Limits
 from textmill.serving.app import create_app
 from textmill.serving.batching import WAITING, Batcher, BusyError
+from textmill.serving.inputs import TURNS
+from textmill.serving.page import MOST_FIELDS
 
 LIMITS = Limits(inputs=8, characters=500)
 Predictors = dict[str, Predictor]
@@ -184,3 +186,20 @@ def test_the_page_tells_what_is_wrong_and_keeps_what_was_written(client: TestCli
     assert "Mara &lt;here&gt;" in page.text
     assert client.post("/try/sentiment", data={"text": ""}).status_code == 422
     assert client.post("/try/sentiment", data={"text": "a" * 501}).status_code == 422
+
+
+def test_a_conversation_goes_on_for_as_many_turns_as_are_allowed(client: TestClient) -> None:
+    def ask(turns: int) -> Any:
+        said = {f"turn-{i}": "Good day." for i in range(turns - 1)}
+        return client.post("/try/dialogue", data={**said, "text": "Who?"})
+
+    assert ask(21).status_code == 200
+    assert ask(TURNS - 1).status_code == 200
+    assert ask(TURNS + 1).status_code == 422
+    assert f"at most {TURNS} items" in ask(TURNS + 1).text
+
+
+def test_a_form_of_too_many_fields_is_told(client: TestClient) -> None:
+    page = client.post("/try/sentiment", data={f"field-{i}": "a" for i in range(MOST_FIELDS + 1)})
+    assert page.status_code == 422
+    assert f"more than {MOST_FIELDS} fields" in page.text
