@@ -50,10 +50,11 @@ def normalised(name: str) -> str:
 
     Compatibility forms of characters are made one (Unicode NFKC), case and outer punctuation play no part,
     nor do an English possessive or how wide a space is. Nothing else is merged: a family name alone stays
-    apart from the full name, since nothing in the text alone says who is meant.
+    apart from the full name, since nothing in the text alone says who is meant. A name of punctuation alone
+    stays whole.
     """
     text = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    return _POSSESSIVE.sub("", text.strip(_EDGES)).strip(_EDGES)
+    return _POSSESSIVE.sub("", text.strip(_EDGES)).strip(_EDGES) or text
 
 
 def key_of(name: str, label: str) -> Key:

@@ -59,6 +59,8 @@ def extract(
             ]
         )
         for (row, (head, tail)), answer in zip(asked, answers, strict=True):
+            if answer["prediction"] == none:  # an answer without a probability where it is out_of_scope
+                continue
             odds = answer["probabilities"]
             if arguments is not None:
                 fitting = arguments[row["spans"][head]["label"], row["spans"][tail]["label"]] | {none}
@@ -85,24 +87,34 @@ def gathered(rows: Iterable[Example], none: str) -> list[Annotated]:
     """Examples of token and relation classification as one annotated text a text, in the order they come.
 
     An argument of a relation that no example marks as an entity becomes one, of the type that it has there.
-    Rows that are annotated already stay as they are.
+    Rows that are annotated already stay as they are, those of one text apart by their ids; pairs belong to
+    the first of them.
     """
-    texts: dict[str, Annotated] = {}
+    found: list[Annotated] = []
+    first: dict[str, Annotated] = {}
+    annotated: dict[str, dict[Any, Annotated]] = {}  # by text and id
     pairs: list[Example] = []
     for row in rows:
-        found = texts.setdefault(
-            row["text"], {**_named(row), "text": row["text"], "spans": [], "relations": []}
-        )
+        same = annotated.setdefault(row["text"], {})
+        if row["text"] in first and ("spans" not in row or not same):
+            text = first[row["text"]]
+        elif "spans" in row and row.get("id") in same:
+            text = same[row.get("id")]
+        else:
+            text = {**_named(row), "text": row["text"], "spans": [], "relations": []}
+            found.append(text)
+            first.setdefault(row["text"], text)
         if "head" in row:
             pairs.append(row)
         if "spans" in row:
-            found["spans"], found["relations"] = list(row["spans"]), list(row.get("relations", []))
+            text["spans"], text["relations"] = list(row["spans"]), list(row.get("relations", []))
+            same[row.get("id")] = text
     for row in pairs:
-        found = texts[row["text"]]
-        places = [_place(found["spans"], row[side]) for side in ("head", "tail")]
+        text = first[row["text"]]
+        places = [_place(text["spans"], row[side]) for side in ("head", "tail")]
         if row["label"] != none:
-            found["relations"].append({"head": places[0], "tail": places[1], "label": row["label"]})
-    return list(texts.values())
+            text["relations"].append({"head": places[0], "tail": places[1], "label": row["label"]})
+    return found
 
 
 def argument_types(annotated: Iterable[Annotated]) -> dict[tuple[str, str], set[str]]:

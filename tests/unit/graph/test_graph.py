@@ -55,6 +55,8 @@ def test_mentions_are_merged_by_name_and_type_and_edges_scored_as_independent() 
         ("Ｎｏｒｂｉ", "norbi"),
         ("《诺比》", "诺比"),
         ("O'Neil", "o'neil"),
+        ("...", "..."),
+        ("?!", "?!"),
     ],
 )
 def test_a_name_has_one_form(name: str, form: str) -> None:
@@ -125,6 +127,32 @@ def test_only_fitting_pairs_are_asked_and_only_fitting_relations_answered() -> N
         list(extract(entities, relations, [], None, "Other"))
     with pytest.raises(UserError, match="expected a model of the family token_classification"):
         list(extract(relations, relations, [], None, "none"))
+
+
+def test_a_pair_without_a_relation_has_none_where_that_is_out_of_scope() -> None:
+    class Unsure(Relations):
+        def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            odds = {"works_for": 0.4, "born_in": 0.6}
+            answers = ["born_in" if row["head"]["label"] == "person" else "none" for row in inputs]
+            return [{"prediction": answer, "score": 0.6, "probabilities": odds} for answer in answers]
+
+    models: Any = (Entities(), Unsure())
+    (found,) = extract(*models, [{"text": TEXT}], None, "none")
+    assert {relation["head"] for relation in found["relations"]} == {0, 3}
+
+
+def test_a_text_that_several_rows_annotate_counts_each_time() -> None:
+    rows = [{**row([(0, "works_for", 1, 1.0)]), "id": name} for name in ("a", "b", "c", "c")]
+    pair = {
+        "id": "d",
+        "text": TEXT,
+        "head": {"start": 30, "end": 34, "label": "person"},
+        "tail": {"start": 43, "end": 48, "label": "place"},
+        "label": "born_in",
+    }
+    for order in ([pair, *rows], [*rows, pair]):
+        edges = build(gathered(order, "none")).edges
+        assert {edge.label: edge.count for edge in edges.values()} == {"works_for": 3, "born_in": 1}
 
 
 def test_joint_scores_by_hand() -> None:
