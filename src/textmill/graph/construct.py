@@ -108,15 +108,34 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     if path.suffix == ".parquet":
-        import polars
-
-        documents = polars.read_parquet(path, columns=["id", "text"]).rows()
+        documents = _documents(path)
     else:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: not UTF-8 at byte {error.start}; expected UTF-8") from None
         documents = [(f"{path.name}:{number}", line) for number, line in enumerate(lines, 1)]
     for name, text in documents:
         for start, end in sentences(text):
             yield {"id": str(name), "text": text[start:end]}
+
+
+def _documents(path: Path) -> list[tuple[Any, ...]]:
+    """Id and text of the documents of a Parquet file."""
+    import polars
+
+    texts = (polars.String, polars.Categorical, polars.Enum)
+    try:
+        columns = polars.read_parquet_schema(path)
+        if "id" not in columns or columns.get("text") not in texts:
+            raise UserError(
+                f"{path}: expected a column id and a column text that holds text; "
+                f"found {', '.join(f'{name} ({kind})' for name, kind in columns.items())}"
+            )
+        return polars.read_parquet(path, columns=["id", "text"]).drop_nulls("text").rows()
+    except polars.exceptions.PolarsError as error:
+        why = str(error).splitlines()[0]
+        raise UserError(f"{path}: expected a Parquet file with columns id and text ({why})") from None
 
 
 def _gold(gold: str, seed: int) -> tuple[set[Key], set[tuple[Key, str, Key]]]:

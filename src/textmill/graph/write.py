@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ from textmill.errors import UserError
 from textmill.graph.build import Graph, Key
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from networkx import MultiDiGraph
 
 BASE = "urn:textmill:"
+# No XML can hold these, not even escaped (XML 1.0, 2.2).
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 DRAWN = 40  # edges of the drawing: those found most often
 
 
@@ -47,13 +51,18 @@ def to_networkx(graph: Graph) -> MultiDiGraph:
     network: Any = networkx.MultiDiGraph()
     ids = _ids(graph)
     for key, node in graph.nodes.items():
-        network.add_node(ids[key], name=node.name, label=node.label, mentions=node.mentions)
+        network.add_node(ids[key], name=_xml(node.name), label=_xml(node.label), mentions=node.mentions)
     for edge in graph.edges.values():
         network.add_edge(
-            ids[edge.head], ids[edge.tail], key=edge.label, label=edge.label, count=edge.count,
-            score=round(edge.score, 6), sources=" ".join(edge.sources),
+            ids[edge.head], ids[edge.tail], key=_xml(edge.label), label=_xml(edge.label), count=edge.count,
+            score=round(edge.score, 6), sources=_xml(" ".join(edge.sources)),
         )  # fmt: skip
     return network
+
+
+def _xml(text: str) -> str:
+    """The text with the replacement character for what XML cannot hold."""
+    return _NO_XML.sub("\ufffd", text)
 
 
 def _ids(graph: Graph) -> dict[Key, str]:
@@ -157,6 +166,16 @@ def _places(network: Any) -> dict[Key, tuple[float, float]]:
 def _draw(graph: Graph, path: Path) -> None:
     """The edges that were found most often, with their nodes, as an SVG."""
     import matplotlib
+
+    # Text stays text: the reader's fonts have the characters that this machine's may lack, and $ is no
+    # mathematics.
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "textmill", "text.parse_math": False}
+    with matplotlib.rc_context(settings), warnings.catch_warnings(action="ignore", category=UserWarning):
+        _figure(graph).savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def _figure(graph: Graph) -> Figure:
+    import matplotlib
     import networkx
     from matplotlib.figure import Figure
 
@@ -164,7 +183,7 @@ def _draw(graph: Graph, path: Path) -> None:
     edges = most[:DRAWN]
     network: Any = networkx.DiGraph()
     for edge in edges:
-        network.add_edge(edge.head, edge.tail, label=edge.label.replace("_", " "))
+        network.add_edge(edge.head, edge.tail, label=_xml(edge.label.replace("_", " ")))
     labels = sorted({key[1] for key in network})
     tones = matplotlib.colormaps["Set2"]
     figure = Figure(figsize=(13, 10))
@@ -173,7 +192,7 @@ def _draw(graph: Graph, path: Path) -> None:
     if edges:
         places = _places(network)
         colours = [tones(labels.index(key[1])) for key in network]
-        names = {key: graph.nodes[key].name for key in network}
+        names = {key: _xml(graph.nodes[key].name) for key in network}
         networkx.draw_networkx_nodes(network, places, node_color=colours, node_size=260, ax=axes)
         networkx.draw_networkx_edges(
             network, places, ax=axes, edge_color="#8b949b", arrowsize=11, node_size=260, width=1
@@ -184,11 +203,6 @@ def _draw(graph: Graph, path: Path) -> None:
             font_color="#5c6770", rotate=False, bbox={"alpha": 0},
         )  # fmt: skip
         for label in labels:
-            axes.scatter([], [], color=tones(labels.index(label)), label=label)
+            axes.scatter([], [], color=tones(labels.index(label)), label=_xml(label))
         axes.legend(frameon=False, loc="lower right")
-    # Text stays text: the reader's fonts have the characters that this machine's may lack.
-    with (
-        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "textmill"}),
-        warnings.catch_warnings(action="ignore", category=UserWarning),
-    ):
-        figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    return figure

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import networkx
+import polars
 import pytest
 
 from textmill.errors import UserError
@@ -201,6 +204,43 @@ def test_the_files_are_read_back_by_others(tmp_path: Path) -> None:
     before = {name: (tmp_path / name).read_bytes() for name in names if name != "graph.jsonld"}
     write(graph, tmp_path)
     assert before == {name: (tmp_path / name).read_bytes() for name in before}
+
+
+def test_a_name_may_hold_any_character(tmp_path: Path) -> None:
+    text = "A\x01B\x1b pays $5 and $6 Ltd\uffff"
+    spans = [{"start": 0, "end": 4, "label": "a"}, {"start": 10, "end": len(text), "label": "b"}]
+    relations = [{"head": 0, "tail": 1, "label": "pays"}]
+    graph = build([{"id": "1", "text": text, "spans": spans, "relations": relations}])
+    write(graph, tmp_path)
+    network = networkx.read_graphml(tmp_path / "graph.graphml")
+    names = {name for _, name in network.nodes(data="name")}
+    assert names == {"A\ufffdB\ufffd", "$5 and $6 Ltd\ufffd"}
+    drawn = ElementTree.parse(tmp_path / "graph.svg").getroot().itertext()
+    assert names <= {part.strip() for part in drawn}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("no_id.parquet", {"text": ["a"]}, r"expected a column id and a column text .*found text \(String\)"),
+        ("number.parquet", {"id": ["a"], "text": [1]}, r".*found id \(String\), text \(Int64\)"),
+        ("broken.parquet", b"PAR1 no", "expected a Parquet file with columns id and text"),
+        ("latin.txt", "Z\xfcrich".encode("latin-1"), "not UTF-8 at byte 1; expected UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named(
+    name: str, content: dict[str, list[Any]] | bytes, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        polars.DataFrame(content).write_parquet(path)
+    models: Any = (Entities(), Relations())
+    with pytest.raises(UserError, match=f"{re.escape(str(path))}: {told}"):
+        construct(
+            *models, [str(path)], tmp_path / "out", none="none", min_score=0, train=[], gold=None, seed=1
+        )
 
 
 def test_a_gold_file_of_another_form_is_named(tmp_path: Path) -> None:
