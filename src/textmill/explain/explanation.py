@@ -24,10 +24,11 @@ class Explanation:
 
     ``data`` is JSON: ``task``, ``family``, ``prediction``; ``tokens``, the input token by token (``text``,
     empty where a character goes on; ``special``), and ``written``, those that a generating model wrote;
-    ``targets``, each with ``name``, the log-odds of the input and of the baseline (``value``,
-    ``baseline_value``), for each method a number a token, ``completeness`` and ``attention``, the share of
-    each token in what the target was read from; ``attention``: the weights of "self", "decoder" and
-    "cross" as layers of heads of rows (from) of columns (to); ``left_out``, how many targets more there are.
+    ``targets``, each with ``name``, its number for the input and for the baseline (``value``,
+    ``baseline_value``), whether this is ``log_odds`` (all but a regression's), for each method a number a
+    token, ``completeness`` and ``attention``, the share of each token in what the target was read from;
+    ``attention``: the weights of "self", "decoder" and "cross" as layers of heads of rows (from) of columns
+    (to); ``left_out``, how many targets more there are.
     """
 
     data: dict[str, Any]
@@ -38,8 +39,9 @@ class Explanation:
         lines = [f"{self.data['task']}: {answer(self.data['prediction'])}"]
         for target in self.data["targets"]:
             error = target["completeness"]["error"]
+            unit = "log-odds " if target["log_odds"] else ""
             lines.append(
-                f"\n{target['name']}: log-odds {target['value']:.2f}, of nothing "
+                f"\n{target['name']}: {unit}{target['value']:.2f}, of nothing "
                 f"{target['baseline_value']:.2f} (the sum misses by {abs(error):.3f})"
             )
             values = target["integrated_gradients"]
@@ -123,6 +125,7 @@ def _told(target: Target, found: Attribution, shares: Mapping[str, Tensor]) -> d
     rows = list(target.positions)
     return {
         "name": target.name,
+        "log_odds": target.log_odds,
         "value": round(found.value, 6),
         "baseline_value": round(found.baseline_value, 6),
         **{method: [round(value, 6) for value in getattr(found, method)] for method in METHODS},

@@ -80,7 +80,7 @@ def _target(tokens: Sequence[Mapping[str, Any]], target: Mapping[str, Any]) -> d
     return {
         "name": target["name"],
         "value": target["value"],
-        "probability": 1 / (1 + np.exp(-target["value"])),
+        "probability": 1 / (1 + np.exp(-target["value"])) if target["log_odds"] else None,
         "baseline_value": target["baseline_value"],
         "completeness": target["completeness"],
         "methods": rows,

@@ -27,11 +27,12 @@ MOST_TARGETS = 12  # numbers explained of one input
 @dataclass(frozen=True)
 class Target:
     """A number to explain: its name, how to read it from the model's output, and the positions that it is
-    read from (none: the whole sequence)."""
+    read from (none: the whole sequence); whether it is log-odds."""
 
     name: str
     score: Score
     positions: tuple[int, ...] = ()
+    log_odds: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _classification(
         read_from = () if getattr(model.config, "pooling", "first") == "mean" else (0,)
     if family.task.regression:
         _no_choice(target, "a number")
-        targets = [Target("the number", lambda output: output.logits[:, 0], read_from)]
+        targets = [Target("the number", lambda output: output.logits[:, 0], read_from, log_odds=False)]
     else:
         chosen = prediction["prediction"] if target is None else target
         labels = chosen if isinstance(chosen, list) else [chosen]

@@ -103,6 +103,18 @@ def test_gradients_of_several_labels_of_a_number_and_of_nothing(make_predictor: 
         explain(make_predictor("sentiment"), {"text": ""})
 
 
+def test_a_number_is_shown_as_itself(make_predictor: Any) -> None:
+    predictor = make_predictor(
+        "sentiment", labels=None, regression=True, behaviour=None, gate={"metric": "pearson"}
+    )
+    found = explain(predictor, "not bad")
+    number = f"{found.data['prediction']['prediction']:.2f}"
+    assert f"the number: {number}, of nothing" in found.text
+    assert f'<b>the number</b><span class="ex-soft">{number}</span>' in found.html_fragment()
+    assert "log-odds" not in found.text + found.html_fragment()
+    assert "log-odds" in explain(make_predictor("sentiment"), "not bad").html_fragment()
+
+
 def test_rollout_multiplies_the_layers_and_their_residual_connections() -> None:
     import torch
 
