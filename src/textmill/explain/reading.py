@@ -63,9 +63,12 @@ def read(predictor: Predictor, item: Any, target: str | None) -> Reading:
     example = predictor.example(item)
     family = predictor.family
     features = family.encode(example, labelled=False)
-    prediction = family.predict(predictor.model, [example], 1)[0]
-    make = READERS[predictor.task.family]
-    reading = make(family, predictor.model, example, features, prediction, target)
+    if family.generates:
+        reading = _generated(family, predictor.model, example, features, target)
+    else:
+        prediction = family.predict(predictor.model, [example], 1)[0]
+        make = READERS[predictor.task.family]
+        reading = make(family, predictor.model, example, features, prediction, target)
     if getattr(predictor.model.config, "mark_matches", False):
         # Read off the ids once: which tokens match stays as it is while their embeddings change.
         ids = reading.inputs["input_ids"]
@@ -178,15 +181,15 @@ def _span(
     return _reading(family, feature, prediction, targets)
 
 
-def _generated(
-    family: Any, model: Any, example: Any, features: list[Feature], prediction: Prediction, target: str | None
-) -> Reading:
+def _generated(family: Any, model: Any, example: Any, features: list[Feature], target: str | None) -> Reading:
     _no_choice(target, "what it wrote")
     batch = family.collate(features[:1])
     batch = {key: value.to(model.device) for key, value in batch.items()}
     with torch.inference_mode():
-        ids = family.generate(model, batch)[0].tolist()
-    return written(model, family.tokenizer, batch, ids, prediction)
+        # Once: what is drawn at random would be another text the second time.
+        ids = family.generate(model, batch)
+    prediction = family.decode(example, features, family.texts(ids, batch))
+    return written(model, family.tokenizer, batch, ids[0].tolist(), prediction)
 
 
 def written(
@@ -266,6 +269,4 @@ READERS: dict[str, Callable[..., Reading]] = {
     "relation_classification": _classification,
     "token_classification": _tokens,
     "span_extraction": _span,
-    "sequence_to_sequence": _generated,
-    "dialogue": _generated,
 }

@@ -99,8 +99,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         try:
             form = read_form(await request.body())
             item = page.item(name, form)
-            prediction = (await in_pool(predictor.predict, [item]))[0]
-            explanation = await in_pool(_try_explain, predictor, item)
+            prediction, explanation = await in_pool(_try_explain, predictor, item)
         except (UserError, ValidationError) as error:
             told = _words(error.errors()) if isinstance(error, ValidationError) else str(error)
             return HTMLResponse(page.render(name, form, error=told), HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -157,9 +156,9 @@ def _add_task(
     async def explained(body: one) -> Explained:
         item = _plain(body)
         predictor.example(item)
-        prediction = (await in_pool(predictor.predict, [item]))[0]
         found = await in_pool(explain, predictor, item)
-        return Explained(task=name, prediction=prediction, explanation=found.data, html=found.html_fragment())
+        told: Any = found.data["prediction"]  # a second one might be of another text
+        return Explained(task=name, prediction=told, explanation=found.data, html=found.html_fragment())
 
     failures: dict[int | str, dict[str, Any]] = {
         413: {"description": "The body is too large."},
@@ -228,12 +227,13 @@ def _plain(body: BaseModel) -> dict[str, Any]:
     return body.model_dump(exclude_none=True)
 
 
-def _try_explain(predictor: Predictor, item: dict[str, Any]) -> str | None:
-    """The explanation as HTML, None where the model's kind has none."""
+def _try_explain(predictor: Predictor, item: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """The prediction, and its explanation as HTML, None where the model's kind has none."""
     try:
-        return explain(predictor, item).html_fragment()
+        found = explain(predictor, item)
     except UserError:
-        return None
+        return predictor.predict([item])[0], None
+    return found.data["prediction"], found.html_fragment()
 
 
 def _words(errors: Any) -> str:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textmill.records import Example
 from textmill.tasks import baselines
 from textmill.tasks.base import ROLES, Batch, Feature, Prediction
 from textmill.tasks.sequence_to_sequence import Generating
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 IGNORE = -100
 
@@ -69,10 +66,9 @@ class Dialogue(Generating):
         # The model goes on from the last token, which therefore has to be a real one.
         return self.pad(features, left="labels" not in features[0])
 
-    def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
-        """The text written behind each prompt."""
-        ids = self.generate(model, batch)[:, batch["input_ids"].shape[1] :]
-        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+    def texts(self, ids: Any, batch: Batch) -> list[str]:
+        """What was written behind each prompt."""
+        return super().texts(ids[:, batch["input_ids"].shape[1] :], batch)
 
     def gold(self, example: Example) -> Any:
         """The last turn's text; None where the user has the last word."""

@@ -52,6 +52,14 @@ class Generating(Family):
             **generation_settings(self.task.generation, self.tokenizer),
         )
 
+    def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
+        """The text written for each row."""
+        return self.texts(self.generate(model, batch), batch)
+
+    def texts(self, ids: Any, batch: Batch) -> list[str]:
+        """What the model wrote for each row of the batch, of the ids that ``generate`` gave."""
+        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
         """The text of the one window."""
         return {"prediction": outputs[0]}
@@ -101,11 +109,6 @@ class SequenceToSequence(Generating):
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         return self.pad(features)
-
-    def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
-        """The text written for each source."""
-        ids = self.generate(model, batch)
-        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     def gold(self, example: Example) -> Any:
         return example.get("target")

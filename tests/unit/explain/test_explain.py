@@ -103,6 +103,26 @@ def test_gradients_of_several_labels_of_a_number_and_of_nothing(make_predictor: 
         explain(make_predictor("sentiment"), {"text": ""})
 
 
+@pytest.mark.parametrize("name", ["headlines", "dialogue"])
+def test_a_text_drawn_at_random_is_explained_as_it_is_shown(
+    name: str, make_predictor: Any, inputs: Any
+) -> None:
+    import torch
+
+    settings = {"sample": True, "temperature": 5.0, "max_new_tokens": 6}
+    predictor = make_predictor(name, generation=settings)
+    shown = set()
+    for seed in range(4):
+        torch.manual_seed(seed)
+        data = explain(predictor, inputs[name]).data
+        written = "".join(token["text"] for token in data["written"])
+        for special in predictor.tokenizer.all_special_tokens:
+            written = written.replace(special, "")
+        assert written.strip() == data["prediction"]["prediction"]
+        shown.add(written)
+    assert len(shown) > 1
+
+
 def test_a_number_is_shown_as_itself(make_predictor: Any) -> None:
     predictor = make_predictor(
         "sentiment", labels=None, regression=True, behaviour=None, gate={"metric": "pearson"}
