@@ -7,7 +7,7 @@ off where the model is sure, so that gradients keep saying something. A regressi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,7 +40,8 @@ class Reading:
     """One row for the model, what it answered, and what of that is explained.
 
     ``inputs`` hold ``input_ids`` (1, length) and what else the model takes; ``written`` the ids of what a
-    model that generates wrote, as far as it is explained. ``left_out`` counts targets beyond MOST_TARGETS.
+    model that generates wrote, as far as it is explained. ``left_out`` counts targets beyond MOST_TARGETS and
+    in other windows.
     """
 
     inputs: dict[str, Any]
@@ -115,6 +116,15 @@ def _tokens(
 ) -> Reading:
     text: str = example["text"]
     wanted = [(span["start"], span["end"]) for span in prediction["prediction"]]
+
+    def fitting(spans: Sequence[tuple[int, int]]) -> list[int]:
+        """The tokens that show any of what is wanted."""
+        return [
+            i
+            for i, (a, b) in enumerate(spans)
+            if a < b and any(a < end and b > start for start, end in wanted)
+        ]
+
     if target is not None:
         start = text.find(target)
         if start < 0 or not target:
@@ -124,13 +134,11 @@ def _tokens(
     feature, found = features[0], []
     for feature in features:  # the first window that shows any of them
         spans = feature["_spans"]
-        found = [
-            i
-            for i, (a, b) in enumerate(spans)
-            if a < b and any(a < end and b > start for start, end in wanted)
-        ]
+        found = fitting(spans)
         if found:
             break
+    elsewhere = {f["_spans"][i][0] for f in features for i in fitting(f["_spans"])}
+    elsewhere -= {spans[i][0] for i in found}  # windows overlap
 
     def of(place: int, tag: int) -> Score:
         return lambda output: log_odds(output.logits[:, place], tag)
@@ -141,7 +149,8 @@ def _tokens(
         targets.append(
             Target(f"{text[slice(*spans[i])]}: {tag}", of(i, family.tags.index(tag)), positions=(i,))
         )
-    return _reading(family, feature, prediction, targets)
+    reading = _reading(family, feature, prediction, targets)
+    return replace(reading, left_out=reading.left_out + len(elsewhere))
 
 
 def _tag(start: int, spans: Sequence[dict[str, Any]]) -> str:

@@ -123,6 +123,30 @@ def test_a_text_drawn_at_random_is_explained_as_it_is_shown(
     assert len(shown) > 1
 
 
+def test_entities_in_other_windows_are_counted(make_predictor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = make_predictor("entities", finetune={"max_length": 24})
+    text = "Mara is here. " + "The river is near. " * 6 + "Norbi is there."
+    names = ("Mara", "Norbi")
+    spans = [
+        {"start": text.index(name), "end": text.index(name) + len(name), "label": "person", "text": name}
+        for name in names
+    ]
+    answer = {"prediction": spans, "score": 1.0}
+    monkeypatch.setattr(predictor.family, "predict", lambda *_: [answer])
+    tokens = {
+        name: {
+            a
+            for f in predictor.family.encode({"text": text}, labelled=False)
+            for a, b in f["_spans"]
+            if text.index(name) <= a < b <= text.index(name) + len(name)
+        }
+        for name in names
+    }
+    found = explain(predictor, text).data
+    assert len(found["targets"]) == len(tokens["Mara"])
+    assert found["left_out"] == len(tokens["Norbi"]) > 0
+
+
 def test_a_number_is_shown_as_itself(make_predictor: Any) -> None:
     predictor = make_predictor(
         "sentiment", labels=None, regression=True, behaviour=None, gate={"metric": "pearson"}
