@@ -16,6 +16,7 @@ from torch import Tensor
 from textmill.errors import UserError
 from textmill.explain.attribution import Score
 from textmill.models.embeddings import matches
+from textmill.words import trim
 
 if TYPE_CHECKING:
     from textmill.prediction import Predictor
@@ -170,8 +171,9 @@ def _span(
     if target is not None:
         first = example["context"].find(target)
         last = first + len(target)
-        if first < 0 or not target:
+        if first < 0 or not target.strip():
             raise UserError(f"the context has no {target!r}")
+        first, last = trim(example["context"], first, last)  # tokens cover no white space at their ends
     if first < last:
         for feature in features:
             inside = [i for i, (a, b) in enumerate(feature["_spans"]) if a < b and a < last and b > first]
@@ -182,6 +184,12 @@ def _span(
             ):
                 start, end = inside[0], inside[-1]
                 break
+        else:
+            if target is not None:
+                raise UserError(
+                    f"no window of {family.max_length} tokens shows all of {target[:40]!r}: "
+                    "choose a shorter part"
+                )
     name = example["context"][first:last] if first < last else "no answer"
     targets = [
         Target(f"{name}: start", lambda output: log_odds(output.start_logits, start), (start,)),

@@ -147,6 +147,17 @@ def test_entities_in_other_windows_are_counted(make_predictor: Any, monkeypatch:
     assert found["left_out"] == len(tokens["Norbi"]) > 0
 
 
+def test_a_part_longer_than_a_window_cannot_be_chosen(make_predictor: Any) -> None:
+    predictor = make_predictor("questions", finetune={"max_length": 32})
+    context = "Mara Velt is here. " + "The river is near. " * 10
+    question = {"question": "Who?", "context": context}
+    for target in ("Velt", " Velt "):
+        (start, _) = explain(predictor, question, target).data["targets"]
+        assert start["name"] == "Velt: start"
+    with pytest.raises(UserError, match="no window of 32 tokens shows all of 'The river"):
+        explain(predictor, question, "The river is near. " * 9)
+
+
 def test_a_number_is_shown_as_itself(make_predictor: Any) -> None:
     predictor = make_predictor(
         "sentiment", labels=None, regression=True, behaviour=None, gate={"metric": "pearson"}
