@@ -21,7 +21,7 @@ from textmill.errors import UserError
 from textmill.explain import explain
 from textmill.prediction import Predictor, inputs_of
 from textmill.serving import Limits
-from textmill.serving.batching import LARGEST, Batcher, BusyError
+from textmill.serving.batching import LARGEST, Batcher, BusyError, Room
 from textmill.serving.inputs import About, Answer, Explained, input_model, request_model
 from textmill.serving.page import STATIC, Page, read_form
 
@@ -49,11 +49,13 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         redoc_url=None,
     )
     pool = ThreadPoolExecutor(1, "model")
+    room = Room()
     page = Page(predictors, limits)
 
     async def in_pool(run: Callable[..., Any], *arguments: Any) -> Any:
-        """What ``run`` returns, from the models' thread."""
-        return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(run, *arguments))
+        """What ``run`` returns, from the models' thread; raises BusyError where too many requests wait."""
+        with room.place():
+            return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(run, *arguments))
 
     @app.get("/health", tags=["server"])
     async def health() -> dict[str, str]:
@@ -66,7 +68,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         return [_about(name, predictor) for name, predictor in predictors.items()]
 
     for name, predictor in predictors.items():
-        batcher = Batcher(functools.partial(predictor.predict, batch_size=LARGEST), pool)
+        batcher = Batcher(functools.partial(predictor.predict, batch_size=LARGEST), pool, room)
         _add_task(app, name, predictor, batcher, in_pool, limits)
 
     @app.get("/", include_in_schema=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,24 @@ WAITING = 256  # requests that may wait; more are sent away
 
 class BusyError(Exception):
     """Too many requests wait already."""
+
+
+class Room:
+    """Counts the requests that wait for the models, whatever they ask for."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those that wait; raises BusyError where too many do."""
+        if self._waiting >= WAITING:
+            raise BusyError
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
 
 @dataclass
@@ -32,22 +51,21 @@ class Batcher:
     Inputs have to be checked before: one that fails would take the others of its batch with it.
     """
 
-    def __init__(self, run: Callable[[list[Any]], list[Any]], executor: Executor) -> None:
+    def __init__(self, run: Callable[[list[Any]], list[Any]], executor: Executor, room: Room) -> None:
         self._run = run
         self._executor = executor
-        self._waiting: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
+        self._room = room
+        self._waiting: asyncio.Queue[_Job] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
 
     async def submit(self, items: Sequence[Any]) -> list[Any]:
         """The answers to ``items``; raises BusyError where too many requests wait."""
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
-        job = _Job(items)
-        try:
+        with self._room.place():
+            job = _Job(items)
             self._waiting.put_nowait(job)
-        except asyncio.QueueFull:
-            raise BusyError from None
-        return await job.answer
+            return await job.answer
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()

@@ -13,9 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from textmill.prediction import Predictor
-from textmill.serving import Limits
+from textmill.serving import Limits, batching
 from textmill.serving.app import create_app
-from textmill.serving.batching import WAITING, Batcher, BusyError
+from textmill.serving.batching import WAITING, Batcher, BusyError, Room
 from textmill.serving.inputs import TURNS
 from textmill.serving.page import MOST_FIELDS
 
@@ -131,7 +131,7 @@ def test_requests_that_come_together_run_together() -> None:
         return [10 * item for item in items]
 
     async def ask() -> list[Any]:
-        batcher = Batcher(run, ThreadPoolExecutor(1))
+        batcher = Batcher(run, ThreadPoolExecutor(1), Room())
         asked = [batcher.submit([i, i + 100]) for i in range(20)]
         found = await asyncio.gather(*asked)
         failed = await asyncio.gather(batcher.submit([-1]), return_exceptions=True)
@@ -146,11 +146,30 @@ def test_requests_that_come_together_run_together() -> None:
 
 def test_too_many_waiting_requests_are_sent_away() -> None:
     async def ask() -> list[Any]:
-        batcher = Batcher(lambda items: items, ThreadPoolExecutor(1))
-        asked = [batcher.submit([i]) for i in range(WAITING + 3)]
-        return list(await asyncio.gather(*asked, return_exceptions=True))
+        room = Room()
+        first, second = (Batcher(lambda items: items, ThreadPoolExecutor(1), room) for _ in range(2))
+        asked = [(first if i % 2 else second).submit([i]) for i in range(WAITING + 3)]
+        found = list(await asyncio.gather(*asked, return_exceptions=True))
+        return [*found, await first.submit([0])]  # when they have their answers, there is room again
 
-    assert sum(isinstance(answer, BusyError) for answer in asyncio.run(ask())) == 3
+    found = asyncio.run(ask())
+    assert sum(isinstance(answer, BusyError) for answer in found) == 3
+    assert found[-1] == [0]
+
+
+@pytest.mark.parametrize("path", ["/predict/sentiment", "/explain/sentiment", "/try/sentiment"])
+def test_every_address_that_runs_a_model_has_a_limit(
+    client: TestClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask() -> int:
+        text = {"text": "Not bad."}
+        if path.startswith("/try"):
+            return client.post(path, data=text).status_code
+        return client.post(path, json={"inputs": [text]} if "predict" in path else text).status_code
+
+    assert ask() == 200
+    monkeypatch.setattr(batching, "WAITING", 0)
+    assert ask() == 503
 
 
 FORMS: dict[str, dict[str, str]] = {
