@@ -32,8 +32,8 @@ def slices(
     whole = measured.values()
     parts = groups(examples, seen)
     alone = {name: _values(measured, mask) for _, name, mask in parts}
-    masks = {(name,): mask for _, name, mask in parts}
-    metrics = {(name,): _metric(whole, headline, kind) for kind, name, _ in parts}
+    masks: dict[tuple[str, ...], np.ndarray] = {(name,): mask for _, name, mask in parts}
+    metrics: dict[tuple[str, ...], str] = {(name,): _metric(whole, headline, kind) for kind, name, _ in parts}
     found = {names: alone[names[0]].get(metrics[names]) for names in masks}
     for (kind, one, first), (other_kind, other, second) in combinations(parts, 2):
         if kind == other_kind:

@@ -169,7 +169,7 @@ def _draw(graph: Graph, path: Path) -> None:
 
     # Text stays text: the reader's fonts have the characters that this machine's may lack, and $ is no
     # mathematics.
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "textmill", "text.parse_math": False}
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "textmill", "text.parse_math": False}
     with matplotlib.rc_context(settings), warnings.catch_warnings(action="ignore", category=UserWarning):
         _figure(graph).savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
 

@@ -315,7 +315,7 @@ BAD: list[tuple[str, str, str | bytes, dict[str, Any], str]] = [
     ("questions", "a.jsonl", '{"question": "Who?", "context": "Mara", "answers": [{"text": "Mara", "start": 1}]}', {"format": "jsonl"}, r"answers: 'Mara' is not what stands in the context at 1"),
     ("relations", "a.json", '[{"tokens": ["a"], "entities": [], "relations": [{"head": 0, "tail": 1, "type": "makes"}]}]', {"format": "spert"}, r"relation: makes points at '0'"),
     *(
-        ("sentiment", "a.jsonl", f'{{"text": "good", "label": {label}}}', {"format": "jsonl", "task": {"labels": None, "regression": True}}, r"a\.jsonl:1: label: expected a finite number")
+        ("sentiment", "a.jsonl", f'{{"text": "good", "label": {label}}}', {"format": "jsonl", "task": {"labels": None, "regression": True, "gate": {"metric": "pearson"}}}, r"a\.jsonl:1: label: expected a finite number")
         for label in ('"nan"', "NaN", '"inf"', "-1e999")
     ),
     ("dialogue", "a.jsonl", '{"turns": [{"role": "user", "text": "a"}, {"role": "user", "text": "b"}]}', {"format": "jsonl"}, r"turns: the last turn is not the assistant's"),
