@@ -131,7 +131,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     app.add_middleware(BodyLimit, limit=limits.body)
     if host in LOOPBACK:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "testserver"])
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     return app
 
 

@@ -26,7 +26,8 @@ Predictors = dict[str, Predictor]
 @pytest.fixture(scope="module")
 def client(predictors: Predictors) -> Iterator[TestClient]:
     """A client of the application with all tasks."""
-    with TestClient(create_app(predictors, LIMITS), raise_server_exceptions=False) as client:
+    app = create_app(predictors, LIMITS)
+    with TestClient(app, "http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -118,6 +119,8 @@ def test_other_hosts_are_refused_on_loopback_only(predictors: Predictors) -> Non
     headers = {"host": "evil.example"}
     few = {"sentiment": predictors["sentiment"]}
     assert TestClient(create_app(few, LIMITS)).get("/health", headers=headers).status_code == 400
+    own = {"host": "[::1]:8000"}
+    assert TestClient(create_app(few, LIMITS)).get("/health", headers=own).status_code == 200
     assert TestClient(create_app(few, LIMITS, "0.0.0.0")).get("/health", headers=headers).status_code == 200
 
 
