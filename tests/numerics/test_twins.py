@@ -112,8 +112,9 @@ def perturbed(model: nn.Module) -> nn.Module:
     return model
 
 
-def close(ours: Tensor, theirs: Tensor, what: str = "", tolerance: float = 1e-5) -> None:
+def assert_close(ours: Tensor, theirs: Tensor, what: str = "", tolerance: float = 1e-5) -> None:
     """Equal to ``tolerance`` of the largest number."""
+    assert ours.shape == theirs.shape, f"{what}: {tuple(ours.shape)} and {tuple(theirs.shape)}"
     scale = float(theirs.detach().abs().max()) or 1.0
     difference = float((ours - theirs).detach().abs().max())
     assert difference <= tolerance * scale, f"{what}: differs by {difference / scale:.2e} of {scale:.2e}"
@@ -185,8 +186,8 @@ def test_logits_loss_and_gradients_equal_the_twin(name: str, attention: str) -> 
         if family.kind != "seq2seq":
             mask = batch.get("attention_mask", torch.ones_like(real))
             real = mask.bool()
-        close(found.logits[real], expected.logits[real], f"{case}: logits")
-        close(found.loss, expected.loss, f"{case}: loss")
+        assert_close(found.logits[real], expected.logits[real], f"{case}: logits")
+        assert_close(found.loss, expected.loss, f"{case}: loss")
         theirs.zero_grad()
         ours.zero_grad()
         expected.loss.backward()
@@ -315,8 +316,8 @@ def test_the_original_transformer_equals_torch(attention: str) -> None:
     expected_logits = expected @ table.T
     expected_loss = nn.functional.cross_entropy(expected_logits.flatten(0, 1), target.flatten())
     found = ours(input_ids=source, attention_mask=mask, decoder_input_ids=target, labels=target)
-    close(found.logits, expected_logits, "logits")
-    close(found.loss, expected_loss, "loss")
+    assert_close(found.logits, expected_logits, "logits")
+    assert_close(found.loss, expected_loss, "loss")
     expected_loss.backward()
     found.loss.backward()
     theirs_grad = dict(theirs.named_parameters())
@@ -333,4 +334,4 @@ def test_the_original_transformer_equals_torch(attention: str) -> None:
         ),
     }
     for one, other in pairs.items():
-        close(ours_grad[other].grad, theirs_grad[one].grad, other)  # type: ignore[arg-type]
+        assert_close(ours_grad[other].grad, theirs_grad[one].grad, other)  # type: ignore[arg-type]

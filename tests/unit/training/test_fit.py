@@ -440,7 +440,7 @@ def test_a_sharded_model_is_fine_tuned_as_a_whole_one(tmp_path, lora):
 def _assert_close(folder, one, two):
     for key in ("train_loss", "validation_loss"):
         assert two[key] == pytest.approx(one[key], rel=1e-5), key
-    whole, sharded = (torch.load(folder / name / "weights.pt") for name in ("one", "two"))
+    whole, sharded = (torch.load(folder / name / "weights.pt", weights_only=True) for name in ("one", "two"))
     assert list(whole) == list(sharded)
     for name, value in whole.items():
         assert torch.allclose(value, sharded[name], atol=1e-5), name
@@ -521,7 +521,9 @@ def test_each_of_two_processes_goes_on_with_its_own_state(tmp_path, strategy, up
     resumed = _run_script(tmp_path / "cut", **settings)
     for key in ("train_loss", "validation_loss"):
         assert resumed[key] == whole[key], key
-    expected, found = (torch.load(tmp_path / name / "weights.pt") for name in ("whole", "cut"))
+    expected, found = (
+        torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in ("whole", "cut")
+    )
     for name, value in expected.items():
         assert torch.equal(value, found[name]), name
 
