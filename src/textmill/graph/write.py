@@ -112,6 +112,10 @@ def read_edges(path: Path) -> tuple[set[Key], set[tuple[Key, str, Key]]]:
                 edges.add((head, row["relation"], tail))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8: {error.reason}") from None
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: not a row of CSV: {error}") from None
     return {key for head, _, tail in edges for key in (head, tail)}, edges
 
 

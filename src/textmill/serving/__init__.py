@@ -48,16 +48,18 @@ def serve(folders: Sequence[Path], host: str, port: int, limits: Limits) -> None
         if predictor.name in predictors:
             raise UserError(f"{folder}: a model called {predictor.name!r} is served already")
         predictors[predictor.name] = predictor
-    with socket.socket() as asked:  # before the server does, which would answer with a traceback
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as asked:  # before the server does, which would answer with a traceback
         asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             asked.bind((host, port))
         except OSError as error:
             raise UserError(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+                f"cannot listen on {address}: {error.strerror}; choose another --host or --port"
             ) from None
     names = ", ".join(predictors)
-    print(f"http://{host}:{port}  serves {names}; the JSON is described at /openapi.json", flush=True)
+    print(f"http://{address}  serves {names}; the JSON is described at /openapi.json", flush=True)
     uvicorn.run(
         create_app(predictors, limits, host), host=host, port=port, log_level="warning", server_header=False
     )

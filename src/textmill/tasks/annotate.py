@@ -15,6 +15,7 @@ from textmill.errors import UserError
 from textmill.params import Task
 from textmill.records import Example
 from textmill.tasks.base import Prediction
+from textmill.tasks.readers.annotation import EXAMPLE_ID, KEPT
 from textmill.tasks.readers.offsets import to_utf16
 
 FORMATS = ("label_studio", "doccano")
@@ -46,10 +47,15 @@ def export(task: Task, pairs: Sequence[Pair], form: str, model: str) -> str:
     return "".join(json.dumps(_doccano(task, *pair), ensure_ascii=False) + "\n" for pair in pairs)
 
 
-def labelling_interface(task: Task) -> str:
-    """Label Studio's labelling configuration that the exported file's names belong to."""
+def labelling_interface(task: Task, pairs: bool = False) -> str:
+    """Label Studio's labelling configuration that the exported file's names belong to.
+
+    ``pairs``: the examples have a second text, which is shown below the first.
+    """
     labels = task.labels or ()
     text = '  <Text name="text" value="$text"/>\n'
+    if pairs:
+        text += '  <Text name="pair" value="$pair"/>\n'
     if task.family == "sequence_classification":
         choice = "multiple" if task.multi_label else "single"
         inside = "".join(f"    <Choice value={quoteattr(label)}/>\n" for label in labels)
@@ -86,9 +92,8 @@ def _label_studio(task: Task, example: Example, prediction: Prediction, model: s
             result.append(
                 {"type": "relation", "from_id": "0", "to_id": "1", "direction": "right", "labels": [answer]}
             )
-    data = {key: example[key] for key in ("id", "text", "pair") if example.get(key) is not None}
     return {
-        "data": data,
+        "data": {"text": text, **_kept(example)},
         "predictions": [{"model_version": model, "score": prediction["score"], "result": result}],
     }
 
@@ -111,12 +116,14 @@ def _doccano(task: Task, example: Example, prediction: Prediction) -> dict[str, 
             for number, (start, end, label) in enumerate(spans)
         ]
         row["relations"] = [{"id": 0, "from_id": 0, "to_id": 1, "type": answer}]
-    # Further fields are kept by the tool as they are.
-    return {
-        **row,
-        **({"example": example["id"]} if "id" in example else {}),
-        "certainty": prediction["score"],
-    }
+    # Further fields are kept by the tool as they are, and shown beside the text.
+    further = {EXAMPLE_ID if key == "id" else key: value for key, value in _kept(example).items()}
+    return {**row, **further, "certainty": prediction["score"]}
+
+
+def _kept(example: Example) -> dict[str, Any]:
+    """The fields that come back through the readers."""
+    return {key: example[key] for key in KEPT if example.get(key) is not None}
 
 
 def _spans(task: Task, example: Example, answer: Any) -> list[tuple[dict[str, Any], str]]:

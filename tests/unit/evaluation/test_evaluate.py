@@ -75,6 +75,25 @@ def test_evaluation_writes_predictions_scores_intervals_and_baselines(
     assert all(isinstance(value, (int, float)) for value in metrics.values())
 
 
+def test_texts_that_train_has_too_are_left_out_of_a_second_score(
+    folders: dict[str, Path], params: Params, tmp_path: Path
+) -> None:
+    """Ten test texts are put into train: the score without them is of the other fifteen."""
+    test = list(read_jsonl(folders["data"] / "test.jsonl"))
+    write_jsonl(tmp_path / "test.jsonl", test)
+    train = list(read_jsonl(folders["data"] / "train.jsonl"))
+    copies = [{**row, "id": f"copy{i}", "text": row["text"].upper()} for i, row in enumerate(test[:10])]
+    write_jsonl(tmp_path / "train.jsonl", [*train, *copies])
+    metrics, _ = evaluate(params, "sentiment", tmp_path, folders["model"], tmp_path)
+    rows = list(read_jsonl(tmp_path / "predictions.jsonl"))[10:]
+    right = sum(row["gold"] == row["prediction"] for row in rows)
+    assert metrics["seen_in_train"] == 10
+    assert metrics["accuracy_not_seen_in_train"] == pytest.approx(right / 15, abs=1e-6)
+    found = read_json(tmp_path / "scores.json")["seen_in_train"]
+    low, high = found["intervals_without"]["accuracy"]
+    assert low <= found["metrics_without"]["accuracy"] <= high
+
+
 def test_the_predictor_and_the_pipeline_say_what_evaluation_wrote(
     folders: dict[str, Path], params: Params, tmp_path: Path
 ) -> None:

@@ -249,6 +249,31 @@ def test_a_gold_file_of_another_form_is_named(tmp_path: Path) -> None:
         csv.writer(file).writerows([["head", "relation", "tail"], ["a", "b", "c"]])
     with pytest.raises(UserError, match=r"gold\.csv:1: no column 'head_type'"):
         read_edges(path)
+    path.write_bytes(b"head,head_type,relation,tail,tail_type\nCaf\xe9,place,in,Ulmen,place\n")
+    with pytest.raises(UserError, match=r"gold\.csv: not UTF-8"):
+        read_edges(path)
+
+
+def test_a_gold_graph_is_scored_whole_and_where_the_texts_can_tell(tmp_path: Path) -> None:
+    """Of three gold edges one is found, one has both names in the text, one has a name that no text has."""
+    write_jsonl(tmp_path / "texts.jsonl", [{"text": TEXT}])
+    with (tmp_path / "gold.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [
+                ["head", "head_type", "relation", "tail", "tail_type"],
+                ["Mara", "person", "works_for", "Norbi", "company"],
+                ["Mara", "person", "born_in", "Ulmen", "place"],
+                ["Tavi", "person", "works_for", "Norbi", "company"],
+            ]
+        )
+    models: Any = (Entities(), Relations())
+    summary = construct(
+        *models, [str(tmp_path / "texts.jsonl")], tmp_path / "out", none="none", min_score=0.2,
+        train=[], gold=str(tmp_path / "gold.csv"), seed=1,
+    )  # fmt: skip
+    assert summary["gold"]["edge_recall"] == pytest.approx(1 / 3)
+    assert summary["gold"]["edges_with_both_names_in_a_text"] == 2
+    assert summary["gold"]["edge_recall_of_those"] == 1 / 2
 
 
 def test_the_command_scores_texts_with_gold(tmp_path: Path) -> None:

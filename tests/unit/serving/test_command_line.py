@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from textmill import cli
 from textmill.errors import UserError
 from textmill.params import Generation
 from textmill.prediction import Predictor, find_model
+from textmill.serving import Limits, serve
 
 Folders = dict[str, Path]
 
@@ -129,3 +132,28 @@ def test_a_pretrained_decoder_goes_on_from_the_prompt(folders: Folders, tmp_path
     assert written.startswith("Mara Velt")
     with pytest.raises(UserError, match="no model 'encoder'; known: decoder"):
         find_model("encoder", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "shown"), [("AF_INET", "127.0.0.1", "127.0.0.1"), ("AF_INET6", "::1", "[::1]")]
+)
+def test_an_address_is_taken_or_told(
+    folders: Folders, monkeypatch: Any, capsys: Any, family: str, host: str, shown: str
+) -> None:
+    """One in use is told, and one that is free is shown as a browser takes it."""
+    import uvicorn
+
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(uvicorn, "run", lambda app, host, port, **_: asked.append((host, port)))
+    try:
+        with socket.socket(getattr(socket, family)) as taken:
+            taken.bind((host, 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            with pytest.raises(UserError, match=rf"cannot listen on {re.escape(shown)}:{port}"):
+                serve([folders["sentiment"]], host, port, Limits(inputs=8, characters=1000))
+    except OSError:
+        pytest.skip(f"this machine has no {family}")
+    serve([folders["sentiment"]], host, port, Limits(inputs=8, characters=1000))
+    assert asked == [(host, port)]
+    assert f"http://{shown}:{port}  serves sentiment" in capsys.readouterr().out

@@ -91,6 +91,20 @@ def test_labels_and_relations_survive_the_way_out_and_back(
     assert {e["label"] for e in found} == {"works_for"}
 
 
+@pytest.mark.parametrize("form", ["label_studio", "doccano"])
+def test_a_second_text_and_the_id_survive_the_way_out_and_back(
+    form: str, params: Params, make_task: Any, tmp_path: Path
+) -> None:
+    task = make_task("sentiment")
+    chosen = pairs(["positive", "negative"] * 10, pair="第二", language="zh")
+    out = export(task, chosen, form, "sentiment")
+    found = back("sentiment", task, form, labelled(form, out), params, tmp_path)
+    assert {e["id"] for e in found} == {f"e{i}" for i in range(20)}
+    assert {(e["pair"], e["language"]) for e in found} == {("第二", "zh")}
+    shown = ElementTree.fromstring(labelling_interface(task, pairs=True))
+    assert [element.get("value") for element in shown.iter("Text")] == ["$text", "$pair"]
+
+
 def test_doccano_counts_utf16_and_others_may_not(params: Params, make_task: Any, tmp_path: Path) -> None:
     task = make_task("entities")
     line = {"text": "😀 Mara", "label": [[3, 7, "person"]]}

@@ -17,7 +17,7 @@ from textmill.errors import UserError
 from textmill.params import Params
 from textmill.records import read_examples, read_jsonl
 from textmill.tasks.readers import prepare
-from textmill.tasks.readers.conll import find_scheme, tag_spans
+from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens
 
 Prepare = Callable[..., dict[str, list[dict[str, Any]]]]
@@ -209,6 +209,55 @@ def test_squad_spert_and_semeval_are_read(run: Prepare) -> None:
     rows = _all(run("relations", {"c.txt": semeval}, format="semeval"))
     assert {r["text"][r["head"]["start"] : r["head"]["end"]] for r in rows} == {"saw"}
     assert {r["id"] for r in rows} == {str(i) for i in range(10)}
+
+
+def test_answers_and_tags_as_the_hub_has_them(run: Prepare) -> None:
+    answered = [
+        {"question": f"Who {i}?", "context": f"{i} Mara, Mara", "answers": {"text": ["Mara", "Mara"], "answer_start": [i // 10 + 2, i // 10 + 8]}}
+        for i in range(20)
+    ]  # fmt: skip
+    answered[0]["answers"] = {"text": [], "answer_start": []}
+    found = _all(run("questions", {"a.jsonl": "\n".join(map(json.dumps, answered))}, format="jsonl"))
+    assert sorted(len(e["answers"]) for e in found) == [0] + [2] * 19
+    own = [
+        {**row, "answers": [{"text": "Mara", "answer_start": i // 10 + 2}]} for i, row in enumerate(answered)
+    ]
+    found = _all(run("questions", {"b.jsonl": "\n".join(map(json.dumps, own))}, format="jsonl"))
+    assert {len(e["answers"]) for e in found} == {1}
+    fields = {"tokens": "tokens", "tags": "ner_tags"}
+    names = {"0": "O", "1": "B-PER", "2": "I-PER", "PER": "person"}
+    rows = [
+        {"id": f"n{i}", "tokens": ["韦", "玛", "met", str(i)], "ner_tags": [1, 2, 0, 0]} for i in range(20)
+    ]
+    content = "\n".join(map(json.dumps, rows))
+    found = _all(run("entities", {"c.jsonl": content}, format="jsonl", fields=fields, label_names=names))
+    assert {e["text"] for e in found} == {f"韦玛met {i}" for i in range(20)}
+    assert all(e["spans"] == [{"start": 0, "end": 2, "label": "person"}] for e in found)
+    assert {e["id"] for e in found} == {f"n{i}" for i in range(20)}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"tokens": ["a", "b"], "tags": ["O"]}, "tags: found 1 of 2 tokens"),
+        (
+            {"tokens": ["a", "b"], "tags": ["O", "I-person"]},
+            r"tags: 'I-person' \(token 2\) does not continue",
+        ),
+        ({"tokens": ["a", ""], "tags": ["O", "O"]}, "tokens: expected texts"),
+        ({"tokens": "a b", "tags": ["O", "O"]}, "tokens: expected a list, found 'a b'"),
+        ({"tags": ["O", "O"]}, "tokens: there is no 'tokens'; found tags"),
+    ],
+)
+def test_tags_that_do_not_fit_are_told(run: Prepare, row: Any, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        run("entities", {"a.jsonl": json.dumps(row)}, format="jsonl", fields={"tokens": "tokens"})
+
+
+def test_answers_of_two_lists_of_different_length_are_told(run: Prepare) -> None:
+    row = {"question": "Who?", "context": "Mara", "answers": {"text": ["Mara"], "answer_start": []}}
+    with pytest.raises(UserError, match="answers: expected a start for each of 1 texts"):
+        run("questions", {"a.jsonl": json.dumps(row)}, format="jsonl")
 
 
 def test_brat_label_studio_and_doccano_give_spans(run: Prepare) -> None:
@@ -448,10 +497,49 @@ def test_broken_lines_among_good_ones_can_be_skipped(run: Prepare, tmp_path: Pat
     content = head + good + broken + huge + line(99).encode()
     found = run(task, {"a.txt": content}, format=form, options=options, on_bad_row="skip", **labels)
     assert len(_all(found)) == 21
-    problems = [row["problem"] for row in read_jsonl(tmp_path / "out" / "skipped.jsonl")]
-    assert len(problems) == 2
-    assert "byte 0xe9 is not utf-8" in problems[0]
-    assert "a line of 10,000,001 characters" in problems[1]
+    skipped = list(read_jsonl(tmp_path / "out" / "skipped.jsonl"))
+    assert len(skipped) == 2
+    assert "byte 0xe9 is not utf-8" in skipped[0]["problem"]
+    assert form == "conll" or skipped[0]["row"] == "caf\ufffd\ufffd"
+    assert "a line of 10,000,001 characters" in skipped[1]["problem"]
+
+
+def test_broken_lines_of_pairs_semeval_and_brat_can_be_skipped(run: Prepare, tmp_path: Path) -> None:
+    def skipped() -> list[dict[str, Any]]:
+        return list(read_jsonl(tmp_path / "out" / "skipped.jsonl"))
+
+    one = "".join(f"text {i}\n" for i in range(30)).encode()
+    files: dict[str, str | bytes] = {"p.en": one + b"fine\n", "p.de": one + b"caf\xe9\n"}
+    found = run("translation", files, format="pairs", train=["p.en", "p.de"], on_bad_row="skip")
+    assert len(_all(found)) == 30
+    (row,) = skipped()
+    assert row["place"].endswith("p.de:31")
+    assert json.loads(row["row"]) == {"source": "fine", "target": "caf\ufffd"}
+
+    def sentence(i: int) -> bytes:
+        return f'{i}\t"The <e1>saw</e1> of <e2>Norbi {i}</e2>."\nmakes\nComment:\n\n'.encode()
+
+    content = b"".join(map(sentence, range(20)))
+    content += sentence(20).replace(b"saw", b"s\xe9w") + sentence(21).replace(b"makes", b"m\xe9kes")
+    found = run("relations", {"s.txt": content + sentence(22)}, format="semeval", on_bad_row="skip")
+    assert len(_all(found)) == 21
+    assert [row["place"].rpartition(":")[2] for row in skipped()] == ["81", "86"]
+    assert "makes" in skipped()[0]["row"]
+
+    notes = {
+        f"b/{i}.{end}": text
+        for i in range(20)
+        for end, text in (("txt", "Mara met"), ("ann", "T1\tperson 0 4\tMara\n"))
+    }
+    notes = {name: text.replace("met", f"met {name[2:-4]}") for name, text in notes.items()}
+    broken: dict[str, str | bytes] = {
+        "b/x.txt": "Mara",
+        "b/x.ann": b"T1\tperson 0 4\tMara\n#1\tcaf\xe9\n",
+        "b/y.txt": b"caf\xe9",
+    }
+    found = run("entities", {**notes, **broken}, format="brat", train="b", on_bad_row="skip")
+    assert len(_all(found)) == 20
+    assert [Path(row["place"]).name for row in skipped()] == ["x.ann:2", "y.txt:1"]
 
 
 @pytest.mark.parametrize("cell", [b"one\ncaf\xe9\nmore", b"one\ncaf\xe9", b"caf\xe9\nmore"])
@@ -511,6 +599,7 @@ def test_bad_rows_can_be_skipped_counted_and_kept_with_the_reason(run: Prepare, 
     (skipped,) = read_jsonl(tmp_path / "out" / "skipped.jsonl")
     assert skipped["place"].endswith("a.csv:17")
     assert skipped["problem"].startswith("label: '3'")
+    assert json.loads(skipped["row"]) == {"text": "odd", "label": "3"}
 
 
 def test_a_cut_is_stratified_seeded_and_keeps_copies_of_a_text_on_one_side(run: Prepare) -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.metrics import f1_score as sklearn_f1
 
 from textmill.tasks import scores
-from textmill.tasks.readers.conll import spans_to_tags
+from textmill.tasks.readers.tags import spans_to_tags
 
 GOLD = ["the cat sat on the mat .", "a dog ran away", "韦玛在乌尔门工作。", "short", "nothing here at all"]
 GUESS = ["the cat is on the mat .", "a dog ran ran off", "韦玛在工作。", "", "short words only then"]

@@ -215,8 +215,9 @@ def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> 
     data |= {split: list(name) if isinstance(name, tuple) else name for split, name in names.items()}
     if options := {**found.options, **kind.options}:
         data["options"] = options
-    # An answer tells the reader that the table is flat, so it is named even where the column is called so.
-    fields = {name: key for name, key in kind.fields.items() if name != key or name == "answer"}
+    # An answer and tokens tell the reader how the table is built, so they are named though the columns are
+    # called so.
+    fields = {name: key for name, key in kind.fields.items() if name != key or name in ("answer", "tokens")}
     if fields:
         data["fields"] = fields
     return {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from textmill.tasks.inspect.formats import Found
+from textmill.tasks.readers.tags import find_scheme, tag_spans
 
 FEW = 200  # different values that a column of labels has at most
 TEXT_NAMES = ("text", "sentence", "review", "content", "text_a", "utterance", "question", "body", "comment")
@@ -26,6 +27,10 @@ ANSWERS = {
     "answer": ("answer", "answers", "answer_text", "human_ans_spans"),
     "start": ("start", "answer_start", "human_ans_indices"),
 }
+
+
+# Columns of tags beside one of tokens.
+TAGS = ("ner_tags", "tags", "labels")
 
 
 @dataclass
@@ -74,7 +79,7 @@ def shape(found: Found) -> Shape:
         return _labelled(
             "token_classification", "text", Counter(s["label"] for row in rows for s in row["spans"])
         )
-    return _questions(rows, columns) or _classes(rows, columns)
+    return _tagged(found, columns) or _questions(rows, columns) or _classes(rows, columns)
 
 
 def keys(rows: Sequence[Any]) -> list[Any]:
@@ -96,8 +101,15 @@ def text_of(row: Any, shape: Shape) -> str:
         *(at(row, shape.fields[key]) for key in ("pair", "context") if key in shape.fields),
     ]
     return "\n".join(
-        part if isinstance(part, str) else json.dumps(part, ensure_ascii=False) for part in parts
+        part if isinstance(part, str) else _joined(part) or json.dumps(part, ensure_ascii=False, default=str)
+        for part in parts
     )
+
+
+def _joined(part: Any) -> str:
+    """A list of tokens as a text, and nothing of anything else."""
+    is_text = isinstance(part, list) and all(isinstance(token, str) for token in part)
+    return " ".join(part) if is_text else ""
 
 
 def _labelled(family: str, text: Any, counts: Counter[str]) -> Shape:
@@ -122,6 +134,34 @@ def _annotated(found: Found) -> tuple[Counter[str], Counter[str]]:
                 spans.update(result.get("value", {}).get("labels", []))
                 names.update(result.get("value", {}).get("choices", []))
     return spans, names
+
+
+def _tagged(found: Found, columns: Sequence[Any]) -> Shape | None:
+    """Lists of tokens with a list of their tags beside, as the hub's data sets of entities have them."""
+    key = next((key for key in TAGS if key in columns), None)
+    if "tokens" not in columns or key is None:
+        return None
+    shape = Shape("token_classification", "tokens", fields={"tokens": "tokens", "tags": key})
+    tags = [row[key] for row in found.rows if isinstance(row.get(key), list)]
+    if not all(isinstance(tag, str) for row in tags for tag in row):
+        found.notes.append(
+            "the tags are numbers: name them in data.label_names, as in {'0': O, '1': B-person}"
+        )
+        return shape
+    scheme = find_scheme(tags)
+    shape.options = {} if scheme == "iob2" else {"scheme": scheme}
+    spans = (label for row in tags for _, _, label in _spans(row, scheme))
+    shape.counts = Counter(spans)
+    shape.labels = _ordered(shape.counts)
+    return shape
+
+
+def _spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
+    """The spans of tags, none where these jump, which the reader tells."""
+    try:
+        return tag_spans(tags, scheme)
+    except ValueError:
+        return []
 
 
 def _questions(rows: Sequence[Any], columns: Sequence[Any]) -> Shape | None:

@@ -13,10 +13,11 @@ from typing import Any
 
 from textmill.errors import UserError
 from textmill.tasks.inspect.layout import WORDS
-from textmill.tasks.readers.conll import columns_of, find_scheme
+from textmill.tasks.readers.conll import columns_of
 from textmill.tasks.readers.documents import SEMEVAL_LINE, parts
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.tables import parse_json, parse_parquet
+from textmill.tasks.readers.tags import find_scheme
 
 ROWS = 20000  # rows that are looked at
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
@@ -239,19 +240,22 @@ def _table(lines: Sequence[str]) -> Found | None:
     """Rows by the delimiter that cuts most lines into the same number of cells, at least two."""
     shown = lines[:500]
     best, share = "", 0.0
+    quoted = _is_quoted(lines[:ROWS])
     for delimiter in ("\t", ",", ";", "|"):
-        widths = Counter(len(cells) for cells in _cells(shown, delimiter))
+        widths = Counter(len(cells) for cells in _cells(shown, delimiter, quoted))
         width, count = widths.most_common(1)[0]
         if width > 1 and count / max(sum(widths.values()), 1) > share:
             best, share = delimiter, count / sum(widths.values())
     if not best or share < 0.8:
         return None
-    rows = _cells(lines[:ROWS], best)
+    rows = _cells(lines[:ROWS], best, quoted)
     width = Counter(len(row) for row in rows).most_common(1)[0][0]
     odd = sum(len(row) != width for row in rows)
     notes = [f"rows of another number of columns than {width}: {odd:,}"] if odd else []
     kind = "tsv" if best == "\t" else "csv"
     options: dict[str, Any] = {"delimiter": best} if kind == "csv" and best != "," else {}
+    if kind == "tsv" and quoted:
+        options["quoting"] = True
     if not _is_header(rows):
         return Found(kind, [row for row in rows if len(row) == width], {**options, "header": False}, notes)
     return Found(
@@ -274,8 +278,20 @@ def _is_header(rows: Sequence[Sequence[str]]) -> bool:
     )
 
 
-def _cells(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    quoting: Any = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+def _is_quoted(lines: Sequence[str]) -> bool:
+    """Whether cells between tabs stand in quotes, not texts that have quotes: then every row comes out."""
+    if not any(cell.startswith('"') for line in lines for cell in line.split("\t")):
+        return False
+    try:
+        widths = {len(row) for row in csv.reader(io.StringIO("\n".join(lines)), delimiter="\t", strict=True)}
+    except csv.Error:
+        return False
+    return len(widths) == 1 and widths != {1}
+
+
+def _cells(lines: Sequence[str], delimiter: str, quoted: bool) -> list[list[str]]:
+    """The cells of each line; between tabs quotes are text where the table is not ``quoted``."""
+    quoting: Any = csv.QUOTE_NONE if delimiter == "\t" and not quoted else csv.QUOTE_MINIMAL
     csv.field_size_limit(2**31 - 1)
     text = io.StringIO("\n".join(lines))
     return [row for row in csv.reader(text, delimiter=delimiter, quoting=quoting) if row]

@@ -13,6 +13,9 @@ from textmill.tasks.readers.offsets import from_utf16
 from textmill.tasks.readers.row import Row, rename_labels, rows_of, shorten
 from textmill.tasks.readers.tables import parse_json, parse_line
 
+KEPT = ("id", "pair", "language", "group")  # fields of an example that pass through a tool's export
+EXAMPLE_ID = "example"  # in doccano's files, whose own id is the row's number in the tool
+
 
 def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """A folder of NAME.txt with NAME.ann: text-bound annotations (T), and relations (R) between them.
@@ -23,6 +26,12 @@ def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     notes = {f.name.removesuffix(".ann"): f for f in files if f.name.endswith(".ann")}
     encoding = task.data.options.get("encoding")
     for name, file in texts.items():
+        both = [file, notes[name]] if name in notes else [file]
+        broken = [(f"{f.name}:{n}", bad, line) for f in both for n, line, bad in f.numbered(encoding) if bad]
+        if broken:
+            place, problem, line = broken[0]
+            yield Row(place, None, problem, line)
+            continue
         lines = notes[name].lines(encoding) if name in notes else []
         problem = ""
         for text in dict.fromkeys((file.text(encoding), file.text(encoding, keep_ends=True))):
@@ -34,7 +43,7 @@ def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 yield from _annotated(name + ".txt", text, spans, relations, task)
                 break
         else:
-            yield Row(f"{name}.ann", None, problem)
+            yield Row(f"{name}.ann", None, problem, "\n".join(lines))
 
 
 def _brat_notes(
@@ -74,7 +83,7 @@ def read_label_studio(files: Sequence[File], task: Task, split: str) -> Iterator
             raise UserError(f"{file.name}: expected a list of tasks, as Label Studio's JSON export writes it")
         for number, item in enumerate(tree, 1):
             place = f"{file.name}:task[{number}]"
-            yield from rows_of(place, _label_studio_rows(place, item, field, task))
+            yield from rows_of(place, item, _label_studio_rows(place, item, field, task))
 
 
 def _label_studio_rows(place: str, item: Any, field: str, task: Task) -> Iterator[Row]:
@@ -108,7 +117,8 @@ def _label_studio_rows(place: str, item: Any, field: str, task: Task) -> Iterato
                 return
             key = result.get("id", str(n))
             spans[key] = {"start": start, "end": end, "label": value["labels"][0]}
-    yield from _annotated(place, text, spans, relations, task, choices)
+    kept = {key: item["data"].get(task.data.fields.get(key, key)) for key in KEPT}
+    yield from _annotated(place, text, spans, relations, task, choices, kept)
 
 
 def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -124,16 +134,16 @@ def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]
         for number, line, problem in file.numbered(task.data.options.get("encoding")):
             place = f"{file.name}:{number}"
             if problem:
-                yield Row(place, None, problem)
+                yield Row(place, None, problem, line)
                 continue
             if not line.strip():
                 continue
             try:
                 raw = parse_line(line)
             except ValueError as error:
-                yield Row(place, None, str(error))
+                yield Row(place, None, str(error), line)
             else:
-                yield from rows_of(place, _doccano_rows(place, raw, counted == "utf-16", task))
+                yield from rows_of(place, raw, _doccano_rows(place, raw, counted == "utf-16", task))
 
 
 def _doccano_rows(place: str, raw: Any, utf16: bool, task: Task) -> Iterator[Row]:
@@ -156,7 +166,9 @@ def _doccano_rows(place: str, raw: Any, utf16: bool, task: Task) -> Iterator[Row
         )
         return
     choices = [label for label in labels if isinstance(label, str)]
-    yield from _annotated(place, text, spans, relations, task, choices)
+    kept = {key: raw.get(task.data.fields.get(key, key)) for key in KEPT}
+    kept["id"] = raw.get(task.data.fields.get("id", EXAMPLE_ID))
+    yield from _annotated(place, text, spans, relations, task, choices, kept)
 
 
 def _is_triple(label: Any) -> bool:
@@ -194,19 +206,21 @@ def _annotated(
     relations: Sequence[tuple[str, str, str]],
     task: Task,
     choices: Sequence[str] = (),
+    kept: Mapping[str, Any] | None = None,
 ) -> Iterator[Row]:
-    """The rows that one annotated text gives to the task's family."""
+    """The rows that one annotated text gives to the task's family, with what is ``kept`` of its record."""
+    kept = {key: value for key, value in (kept or {}).items() if value is not None}
     if task.family == "token_classification":
         ordered = sorted(spans.values(), key=lambda span: (span["start"], span["end"]))
-        yield Row(place, rename_labels({"text": text, "spans": ordered}, task))
+        yield Row(place, rename_labels({**kept, "text": text, "spans": ordered}, task))
     elif task.family == "relation_classification":
-        yield from relation_rows(place, text, spans, relations, task)
+        yield from relation_rows(place, text, spans, relations, task, kept)
     elif task.family == "sequence_classification":
         if not choices:
             yield Row(place, None, "label: there is none")
         else:
             label: Any = list(choices) if task.multi_label else choices[0]
-            yield Row(place, rename_labels({"text": text, "label": label}, task))
+            yield Row(place, rename_labels({**kept, "text": text, "label": label}, task))
     else:
         raise UserError(f"data of format {task.data.format} cannot serve the family {task.family}")
 
@@ -217,6 +231,7 @@ def relation_rows(
     spans: Mapping[str, dict[str, Any]],
     relations: Sequence[tuple[str, str, str]],
     task: Task,
+    kept: Mapping[str, Any] | None = None,
 ) -> Iterator[Row]:
     """A row for each relation; with ``options.none`` also for each ordered pair without one, so labelled."""
     none = task.data.options.get("none")
@@ -227,13 +242,14 @@ def relation_rows(
             yield Row(place, None, f"relation: {label} points at {missing!r}, and there is no such entity")
             continue
         related.add((head, tail))
-        example = {"text": text, "head": spans[head], "tail": spans[tail], "label": label}
+        example = {**(kept or {}), "text": text, "head": spans[head], "tail": spans[tail], "label": label}
         yield Row(place, rename_labels(example, task))
     if none:
         for head in spans:
             for tail in spans:
                 if head != tail and (head, tail) not in related:
-                    yield Row(place, {"text": text, "head": spans[head], "tail": spans[tail], "label": none})
+                    pair = {"head": spans[head], "tail": spans[tail], "label": none}
+                    yield Row(place, {**(kept or {}), "text": text, **pair})
 
 
 def _code_points(text: str, start: int, end: int, surface: str | None) -> tuple[int, int]:

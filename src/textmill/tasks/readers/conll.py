@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from textmill.params import Task
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
+from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens
 
 _TAG = re.compile(r"O|[BIESLU]-.+")
@@ -32,12 +32,12 @@ def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
         for line, tokens, tags, problem in sentences:
             place = f"{file.name}:{line}"
             if problem:
-                yield Row(place, None, problem)
+                yield Row(place, None, problem, {"tokens": tokens, "tags": tags})
                 continue
             try:
                 spans = tag_spans(tags, scheme)
             except ValueError as error:
-                yield Row(place, None, f"tag: {error}")
+                yield Row(place, None, f"tag: {error}", {"tokens": tokens, "tags": tags})
                 continue
             text, places = join_tokens(tokens, joiner)
             found = [
@@ -94,67 +94,3 @@ def _width(lines: Sequence[str]) -> int:
     """How many columns most lines have that are no comments for sure."""
     widths = Counter(len(columns_of(line)) for line in lines if line.strip() and not line.startswith("# "))
     return widths.most_common(1)[0][0] if widths else 0
-
-
-def find_scheme(sentences: Sequence[Sequence[str]]) -> str:
-    """Which of iob1, iob2 and bioes the tags follow."""
-    places = {tag[0] for tags in sentences for tag in tags}
-    if places & set("SELU"):
-        return "bioes"
-    pairs = [pair for tags in sentences for pair in zip(["O", *tags], tags, strict=False)]
-    # In IOB1 an entity starts with I, and with B only where it touches another of its kind.
-    starts = {tag[0] for before, tag in pairs if tag != "O" and before[2:] != tag[2:]}
-    return "iob1" if starts == {"I"} else "iob2"
-
-
-def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
-    """Start, end and label of each entity, in tokens; raises ValueError at a tag that cannot stand there.
-
-    The schemes: IOB1 begins an entity with I unless it touches another of its label; IOB2 always with B;
-    BIOES (also BILOU) marks the last token (E, L) and single ones (S, U) too.
-    """
-    spans: list[tuple[int, int, str]] = []
-    start: int | None = None
-    label = ""
-
-    def close(end: int) -> None:
-        """End the span that is open, if any, before token ``end``."""
-        nonlocal start
-        if start is not None:
-            spans.append((start, end, label))
-        start = None
-
-    for i, tag in enumerate(tags):
-        place, _, name = tag.partition("-")
-        if tag == "O":
-            if scheme == "bioes" and start is not None:
-                raise ValueError(f"{label!r} is not closed before O (token {i + 1})")
-            close(i)
-            continue
-        if not name or place not in ("B", "I", "E", "S", "L", "U"):
-            raise ValueError(f"{tag!r} (token {i + 1}) is not O or a place and a label such as B-PER")
-        if place == "B" or place in "SU":
-            if scheme == "bioes" and start is not None:
-                raise ValueError(f"{label!r} is not closed before {tag} (token {i + 1})")
-            close(i)
-            start, label = i, name
-        elif start is None or name != label:
-            if scheme != "iob1":
-                raise ValueError(f"{tag!r} (token {i + 1}) does not continue an entity {name!r}")
-            close(i)
-            start, label = i, name
-        if place in "ELSU":
-            close(i + 1)
-    if scheme == "bioes" and start is not None:
-        raise ValueError(f"{label!r} is not closed at the end")
-    close(len(tags))
-    return spans
-
-
-def spans_to_tags(length: int, spans: Sequence[dict[str, Any]]) -> list[str]:
-    """IOB2 tags of ``length`` positions for spans of positions; for export and for scoring by seqeval."""
-    tags = ["O"] * length
-    for span in spans:
-        for i in range(span["start"], span["end"]):
-            tags[i] = ("B-" if i == span["start"] else "I-") + span["label"]
-    return tags

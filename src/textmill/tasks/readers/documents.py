@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.annotation import relation_rows
-from textmill.tasks.readers.conll import find_scheme, tag_spans
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels, rows_of, shorten
 from textmill.tasks.readers.tables import parse_json
+from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens
 
 # A sentence of SemEval-2010 Task 8: its number, a tab, the sentence in quotes.
@@ -37,7 +38,7 @@ def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 for question in parts(paragraph, "qas"):
                     number += 1
                     place = f"{file.name}:question[{number}]"
-                    yield from rows_of(place, _squad_rows(place, paragraph, question, task))
+                    yield from rows_of(place, question, _squad_rows(place, paragraph, question, task))
 
 
 def parts(whole: Any, key: str) -> list[Any]:
@@ -85,7 +86,7 @@ def read_spert(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             raise UserError(f"{file.name}: expected SpERT JSON: a list of sentences")
         for number, item in enumerate(tree, 1):
             place = f"{file.name}:sentence[{number}]"
-            yield from rows_of(place, _spert_rows(place, item, task))
+            yield from rows_of(place, item, _spert_rows(place, item, task))
 
 
 def _spert_rows(place: str, item: Any, task: Task) -> Iterator[Row]:
@@ -127,20 +128,22 @@ def _tagged(tags: Sequence[str]) -> list[dict[str, Any]]:
 def read_semeval(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """SemEval-2010 Task 8: number, sentence with <e1> and <e2>, relation with direction, comment."""
     for file in files:
-        lines = file.lines(task.data.options.get("encoding"))
-        for number, line in enumerate(lines, 1):
+        lines = [*file.numbered(task.data.options.get("encoding")), (0, "", None)]
+        for (number, line, problem), (_, below, problem_below) in pairwise(lines):
             found = re.fullmatch(r'(\d+)\t"?(.*?)"?\s*', line)
-            if found is None:
+            place, label, lost = f"{file.name}:{number}", below.strip(), "\n".join((line, below))
+            if problem and not found:  # a sentence whose line is too long, a label, or a comment
+                yield Row(place, None, problem, line)
+            if not found or problem_below:
                 continue
-            place = f"{file.name}:{number}"
-            label = lines[number].strip() if number < len(lines) else ""
-            if not label:
-                yield Row(place, None, "label: the line below the sentence has none")
+            if problem or not label:
+                told = problem or "label: the line below the sentence has none"
+                yield Row(place, None, told, lost)
                 continue
             try:
                 text, spans = _marked(found.group(2))
             except ValueError as error:
-                yield Row(place, None, f"text: {error}")
+                yield Row(place, None, f"text: {error}", lost)
                 continue
             example: dict[str, Any] = {"id": found.group(1), "text": text, "label": label}
             example |= {"head": {**spans["e1"], "label": "e1"}, "tail": {**spans["e2"], "label": "e2"}}

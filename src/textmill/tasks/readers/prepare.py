@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.records import Example, example_texts, write_jsonl
-from textmill.tasks.readers.row import shorten
+from textmill.tasks.readers.row import shorten, writable
 from textmill.tasks.readers.table import SPLITS, read_task
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def prepare(params: Params, name: str, output: Path) -> dict[str, float | int]:
     """Write output/{train,dev,test}.jsonl and skipped.jsonl for the task ``name``; returns counts.
 
     A bad row stops the work with a UserError that names file, line and field, or, where the task says
-    ``on_bad_row: skip``, is left out, counted and kept in skipped.jsonl with the reason. Splits that the
-    data lack are cut from the training rows by seed; all rows of one text or group
-    stay on one side.
+    ``on_bad_row: skip``, is left out, counted and kept in skipped.jsonl with the reason and what stood there.
+    Splits that the data lack are cut from the training rows by seed; all rows of one text or group stay on
+    one side.
     """
     task = params.tasks[name]
     rows = read_task(name, task, params)
@@ -40,9 +40,8 @@ def prepare(params: Params, name: str, output: Path) -> dict[str, float | int]:
         for row in found:
             problem = row.problem or problem_of(row.example or {}, task)
             if problem:
-                # What is wrong may be half a character, which cannot be written as it is.
-                told = problem.encode("utf-8", "backslashreplace").decode()
-                skipped.append({"split": split, "place": row.place, "problem": told})
+                told = {"split": split, "place": row.place, "problem": writable(problem)}
+                skipped.append({**told, "row": row.kept()})
             elif row.example is not None:
                 splits[split].append({"place": row.place, **row.example})
     if skipped and task.data.on_bad_row == "fail":

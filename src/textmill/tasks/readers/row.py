@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from textmill.params import Task
 from textmill.records import EXAMPLE_FIELDS, Example
+from textmill.tasks.readers.tags import tag_spans
+from textmill.words import join_tokens
 
 
 @dataclass(frozen=True)
 class Row:
-    """``place`` is file:line for messages; without an example, ``problem`` is "field: what is wrong"."""
+    """``place`` is file:line for messages; without an example, ``problem`` is "field: what is wrong".
+
+    ``raw`` is what stood there, a line or a record, to be kept aside with the problem.
+    """
 
     place: str
     example: Example | None
     problem: str | None = None
+    raw: Any = None
+
+    def kept(self) -> str:
+        """What stood there as text that can be written: a line as it is, a record as JSON."""
+        raw = self.raw if self.raw is not None else self.example
+        text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+        return writable(text)
 
 
 class RowError(Exception):
@@ -27,14 +40,14 @@ class RowError(Exception):
         super().__init__(f"{field}: {reason}")
 
 
-def rows_of(place: str, rows: Iterator[Row]) -> list[Row]:
+def rows_of(place: str, item: Any, rows: Iterator[Row]) -> list[Row]:
     """The rows of one item of a file; a single bad row where the item is not built as its format has it."""
     try:
-        return list(rows)
+        return [replace(row, raw=item) if row.problem else row for row in rows]
     except KeyError as error:
-        return [Row(place, None, f"{error.args[0]}: missing")]
+        return [Row(place, None, f"{error.args[0]}: missing", item)]
     except (AttributeError, IndexError, TypeError) as error:
-        return [Row(place, None, f"malformed: not what this format has here: {error}")]
+        return [Row(place, None, f"malformed: not what this format has here: {error}", item)]
 
 
 def to_row(place: str, raw: Any, task: Task) -> Row:
@@ -42,13 +55,15 @@ def to_row(place: str, raw: Any, task: Task) -> Row:
     try:
         return Row(place, _example(raw, task))
     except RowError as problem:
-        return Row(place, None, str(problem))
+        return Row(place, None, str(problem), raw)
 
 
 def _example(raw: Any, task: Task) -> Example:
     names = task.data.fields
     if task.family == "span_extraction" and "answers" not in names and "answer" in names:
         return _answered(raw, task)
+    if task.family == "token_classification" and "spans" not in names and "tokens" in names:
+        return _tagged(raw, task)
     example: Example = {}
     optional = ("id", "language", "group")
     for field in (*EXAMPLE_FIELDS[task.family], *optional):
@@ -60,6 +75,61 @@ def _example(raw: Any, task: Task) -> Example:
                 continue
             raise RowError(name, f"there is no {at!r}; found {_known(raw)}")
         example[name] = value
+    if "answers" in example:
+        example["answers"] = _answer_list(example["answers"])
+    return rename_labels(example, task)
+
+
+def _answer_list(answers: Any) -> Any:
+    """Answers as the list of text and start that an example has, where they are written as the hub has them.
+
+    The hub's SQuAD data sets have an object of two lists, ``text`` and ``answer_start``.
+    """
+    if isinstance(answers, Mapping) and isinstance(answers.get("text"), list):
+        texts, starts = answers["text"], answers.get("answer_start", answers.get("start"))
+        if not isinstance(starts, list) or len(starts) != len(texts):
+            raise RowError("answers", f"expected a start for each of {len(texts)} texts, found {starts!r}")
+        return [{"text": text, "start": start} for text, start in zip(texts, starts, strict=True)]
+    if isinstance(answers, list):
+        return [
+            {"text": a.get("text"), "start": a["answer_start"]}
+            if isinstance(a, Mapping) and "answer_start" in a
+            else a
+            for a in answers
+        ]
+    return answers
+
+
+def _tagged(raw: Any, task: Task) -> Example:
+    """An example of token classification from a record with the fields ``tokens`` and ``tags``.
+
+    Numbers of tags become names by ``label_names``; ``options.scheme`` is iob2 where it is not named.
+    """
+    names, options = task.data.fields, task.data.options
+    found = {}
+    for field in ("tokens", "tags"):
+        found[field] = lookup(raw, names.get(field, field))
+        if found[field] is None:
+            raise RowError(field, f"there is no {names.get(field, field)!r}; found {_known(raw)}")
+        if not isinstance(found[field], list):
+            raise RowError(field, f"expected a list, found {shorten(repr(found[field]))}")
+    tokens, tags = found["tokens"], [_renamed(tag, task) for tag in found["tags"]]
+    if not all(isinstance(token, str) and token for token in tokens):
+        raise RowError("tokens", "expected texts, and none of them empty")
+    if len(tags) != len(tokens):
+        raise RowError("tags", f"found {len(tags)} of {len(tokens)} tokens")
+    try:
+        spans = tag_spans(tags, options.get("scheme", "iob2"))
+    except ValueError as error:
+        raise RowError("tags", str(error)) from None
+    text, places = join_tokens(tokens, options.get("join"))
+    example: Example = {
+        "text": text,
+        "spans": [{"start": places[a][0], "end": places[b - 1][1], "label": label} for a, b, label in spans],
+    }
+    for field in ("id", "language", "group"):
+        if (value := lookup(raw, names.get(field, field))) is not None:
+            example[field] = value
     return rename_labels(example, task)
 
 
@@ -95,23 +165,24 @@ def _answered(raw: Any, task: Task) -> Example:
 
 def rename_labels(example: Example, task: Task) -> Example:
     """The example with labels as ``label_names`` maps them; numbers become text first."""
-    renamed = task.data.label_names
-
-    def new(label: Any) -> Any:
-        """The label's name here; what is neither text nor a whole number stays."""
-        if isinstance(label, (int, bool)) or (isinstance(label, float) and label.is_integer()):
-            label = str(int(label))
-        return renamed.get(label, label) if isinstance(label, str) else label
-
     if "label" in example and not task.regression:
         label = example["label"]
-        example["label"] = [new(part) for part in label] if isinstance(label, list) else new(label)
+        example["label"] = (
+            [_renamed(part, task) for part in label] if isinstance(label, list) else _renamed(label, task)
+        )
     if isinstance(example.get("spans"), list):
         example["spans"] = [
-            {**span, "label": new(span.get("label"))} if isinstance(span, dict) else span
+            {**span, "label": _renamed(span.get("label"), task)} if isinstance(span, dict) else span
             for span in example["spans"]
         ]
     return example
+
+
+def _renamed(label: Any, task: Task) -> Any:
+    """The label's name here; what is neither text nor a whole number stays."""
+    if isinstance(label, (int, bool)) or (isinstance(label, float) and label.is_integer()):
+        label = str(int(label))
+    return task.data.label_names.get(label, label) if isinstance(label, str) else label
 
 
 def lookup(raw: Any, at: Any) -> Any:
@@ -133,6 +204,11 @@ def lookup(raw: Any, at: Any) -> Any:
 def shorten(text: str, length: int = 40) -> str:
     """The beginning of a text, for messages."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def writable(text: str) -> str:
+    """The text with \\u and four digits for half a character, which JSON can say and no file can hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _known(raw: Any) -> str:

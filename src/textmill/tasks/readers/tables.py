@@ -30,12 +30,12 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             for number, line, problem in file.numbered(encoding):
                 place = f"{file.name}:{number}"
                 if problem:
-                    yield Row(place, None, problem)
+                    yield Row(place, None, problem, line)
                 elif line.strip():
                     try:
                         raw = parse_line(line)
                     except ValueError as error:
-                        yield Row(place, None, str(error))
+                        yield Row(place, None, str(error), line)
                     else:
                         yield to_row(place, raw, task)
             continue
@@ -87,9 +87,9 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     for file in files:
         lines = list(file.numbered(options.get("encoding")))
         broken = {number for number, _, problem in lines if problem}
-        for number, _, problem in lines:
+        for number, line, problem in lines:
             if problem:
-                yield Row(f"{file.name}:{number}", None, problem)
+                yield Row(f"{file.name}:{number}", None, problem, line)
         text = "\n".join(line for _, line, _ in lines) + "\n"
         source = io.StringIO(text, newline="")
         try:
@@ -99,28 +99,27 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
         names: list[str] | None = None
         width = 0
         while True:
-            line = reader.line_num + 1
+            begin = reader.line_num + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 break
             except csv.Error as error:
                 raise UserError(
-                    f"{file.name}:{line}: not a row of {task.data.format}: {error}; "
+                    f"{file.name}:{begin}: not a row of {task.data.format}: {error}; "
                     "see data.options.quoting and delimiter"
                 ) from None
-            if not cells or not broken.isdisjoint(range(line, reader.line_num + 1)):
+            if not cells or not broken.isdisjoint(range(begin, reader.line_num + 1)):
                 continue  # a row with a broken line in it, which is told already
             if header and names is None:
                 names, width = [cell.strip() for cell in cells], len(cells)
                 _need_columns(file, names, task, delimiter)
                 continue
             width = width or len(cells)
-            place = f"{file.name}:{line}"
+            place = f"{file.name}:{begin}"
             if len(cells) != width:
-                yield Row(
-                    place, None, f"columns: found {len(cells)}, expected {width} divided by {delimiter!r}"
-                )
+                told = f"columns: found {len(cells)}, expected {width} divided by {delimiter!r}"
+                yield Row(place, None, told, cells)
             else:
                 yield to_row(place, dict(zip(names, cells, strict=True)) if names else cells, task)
 
@@ -178,7 +177,7 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
         for number, unit, problem in units:
             place = file.name if whole else f"{file.name}:{number}"
             if problem:
-                yield Row(place, None, problem)
+                yield Row(place, None, problem, unit)
                 continue
             if not unit.strip():
                 continue
@@ -191,7 +190,7 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 continue
             match = expression.fullmatch(unit)
             if match is None:
-                yield Row(place, None, f"pattern: {pattern!r} does not match")
+                yield Row(place, None, f"pattern: {pattern!r} does not match", unit)
             else:
                 groups = {key: value and value.strip() for key, value in match.groupdict().items()}
                 yield to_row(place, groups, task)
@@ -205,14 +204,18 @@ def read_pairs(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """
     encoding = task.data.options.get("encoding")
     for one, other in zip(*halves(files, split), strict=True):
-        sources, targets = one.lines(encoding), other.lines(encoding)
+        sources, targets = list(one.numbered(encoding)), list(other.numbered(encoding))
         if len(sources) != len(targets):
             raise UserError(
                 f"{one.name} has {len(sources)} lines and {other.name} has {len(targets)}; "
                 "line i of the one must belong to line i of the other"
             )
-        for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
-            yield to_row(f"{one.name}:{number}", {"source": source.strip(), "target": target.strip()}, task)
+        for (number, source, wrong), (_, target, wrong_too) in zip(sources, targets, strict=True):
+            pair = {"source": source.strip(), "target": target.strip()}
+            if wrong or wrong_too:
+                yield Row(f"{(one if wrong else other).name}:{number}", None, wrong or wrong_too, pair)
+            else:
+                yield to_row(f"{one.name}:{number}", pair, task)
 
 
 def halves(files: Sequence[File], split: str) -> tuple[Sequence[File], Sequence[File]]:
@@ -249,12 +252,23 @@ def read_hub(task: Task, split: str) -> Iterator[Row]:
             "parquet with path, train, dev and test; "
             "or load it once where there is a network and copy that machine's hub cache here"
         ) from None
-    names = {key: kind.names for key, kind in rows.features.items() if hasattr(kind, "names")}
+    # The names of a column of classes, or of lists of classes such as tags.
+    kinds = {key: getattr(kind, "feature", kind) for key, kind in rows.features.items()}
+    names = {key: kind.names for key, kind in kinds.items() if hasattr(kind, "names")}
     for number, raw in enumerate(rows, 1):
         for key, classes in names.items():
-            if isinstance(raw[key], int) and 0 <= raw[key] < len(classes):
-                raw[key] = classes[raw[key]]
+            value = raw[key]
+            raw[key] = (
+                [_class_name(part, classes) for part in value]
+                if isinstance(value, list)
+                else _class_name(value, classes)
+            )
         yield to_row(f"{data.dataset}:{name}[{number}]", raw, task)
+
+
+def _class_name(value: Any, classes: Sequence[str]) -> Any:
+    """The name of a class's number; -1, the hub's mark of no label, and what is no number stay."""
+    return classes[value] if isinstance(value, int) and 0 <= value < len(classes) else value
 
 
 def _is_list(file: File) -> bool:
