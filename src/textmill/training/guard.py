@@ -60,8 +60,10 @@ class Guard:
             ids += plan.train.batches.ids(*plan.train.where(number))
         shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
         kept = f"checkpoint of step {saved} kept" if saved else "no checkpoint yet"
+        # The gradient is that of all processes: where only it is no number, it may be another's batch.
+        whose = f"process {plan.train.rank}'s batch" if plan.train.world > 1 else "batch"
         return (
-            f"training stopped at step {step}: {what}; batch of {shown or 'unnamed examples'}; {kept}. "
+            f"training stopped at step {step}: {what}; {whose} of {shown or 'unnamed examples'}; {kept}. "
             f"Lower learning_rate ({plan.training.learning_rate:g}), lengthen the warm-up, or look at "
             "these documents"
         )

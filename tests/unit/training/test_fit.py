@@ -1,12 +1,14 @@
 """One way to train: the budget, the guard, and going on after an interruption to the same bits."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from textmill.models.configuration import CONFIGS
 from textmill.params import Budget, EarlyStopping, Lora, Schedule, load
 from textmill.training.data import Batches
 from textmill.training.fit import fit, total_steps
+from textmill.training.guard import Guard
 from textmill.training.losses import smoothed_loss
 from textmill.training.optimizers import depths
 from textmill.training.progress import Progress
@@ -259,6 +262,16 @@ def test_not_a_number_names_step_and_documents(tmp_path):
     with pytest.raises(UserError, match=r"step 8: the loss is nan; batch of doc-1-1; checkpoint of step 5"):
         train(tmp_path, model=model)
     assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_of_several_processes_the_one_is_named_whose_batch_it_is():
+    batches = SimpleNamespace(ids=lambda epoch, number: [f"doc-{number}"])
+    stream = SimpleNamespace(rank=1, world=2, where=lambda number: (0, 2 * number + 1), batches=batches)
+    training = SimpleNamespace(accumulate=1, learning_rate=0.1)
+    guard = Guard(SimpleNamespace(training=training, train=stream), SimpleNamespace(step=0))
+    told = "step 3: the gradient's norm is nan; process 1's batch of doc-5; no checkpoint yet"
+    with pytest.raises(UserError, match=told):
+        guard.check_step(3, torch.tensor(1.0), torch.tensor(math.nan))
 
 
 def test_divergence_stops(tmp_path):
