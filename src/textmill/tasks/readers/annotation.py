@@ -40,7 +40,8 @@ def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             except ValueError as error:
                 problem = problem or str(error)
             else:
-                yield from _annotated(name + ".txt", text, spans, relations, task)
+                place, item = f"{name}.txt", {"text": text, "annotations": lines}
+                yield from rows_of(place, item, _annotated(place, text, spans, relations, task))
                 break
         else:
             yield Row(f"{name}.ann", None, problem, "\n".join(lines))
