@@ -244,6 +244,8 @@ def test_answers_and_tags_as_the_hub_has_them(run: Prepare) -> None:
             {"tokens": ["a", "b"], "tags": ["O", "I-person"]},
             r"tags: 'I-person' \(token 2\) does not continue",
         ),
+        ({"tokens": ["a", "b"], "tags": ["O", None]}, "tags: expected names or their numbers, found None"),
+        ({"tokens": ["a", "b"], "tags": ["O", 7]}, "tags: '7' \\(token 2\\) is not O or a place"),
         ({"tokens": ["a", ""], "tags": ["O", "O"]}, "tokens: expected texts"),
         ({"tokens": "a b", "tags": ["O", "O"]}, "tokens: expected a list, found 'a b'"),
         ({"tags": ["O", "O"]}, "tokens: there is no 'tokens'; found tags"),
@@ -252,6 +254,14 @@ def test_answers_and_tags_as_the_hub_has_them(run: Prepare) -> None:
 def test_tags_that_do_not_fit_are_told(run: Prepare, row: Any, told: str) -> None:
     with pytest.raises(UserError, match=told):
         run("entities", {"a.jsonl": json.dumps(row)}, format="jsonl", fields={"tokens": "tokens"})
+
+
+@pytest.mark.parametrize("form", ["conll", "jsonl"])
+def test_a_scheme_that_there_is_not_is_told(run: Prepare, form: str) -> None:
+    content = "Mara B-person\n" if form == "conll" else '{"tokens": ["Mara"], "tags": ["B-person"]}'
+    where: Any = {"format": form, "options": {"scheme": "bio"}, "fields": {"tokens": "tokens"}}
+    with pytest.raises(UserError, match=r"data\.options\.scheme: expected iob1, iob2, bioes, found 'bio'"):
+        run("entities", {"a.txt": content}, **where)
 
 
 def test_answers_of_two_lists_of_different_length_are_told(run: Prepare) -> None:

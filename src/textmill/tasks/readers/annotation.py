@@ -236,6 +236,7 @@ def relation_rows(
 ) -> Iterator[Row]:
     """A row for each relation; with ``options.none`` also for each ordered pair without one, so labelled."""
     none = task.data.options.get("none")
+    common = {**(kept or {}), "text": text}
     related = set()
     for head, tail, label in relations:
         if head not in spans or tail not in spans:
@@ -243,14 +244,13 @@ def relation_rows(
             yield Row(place, None, f"relation: {label} points at {missing!r}, and there is no such entity")
             continue
         related.add((head, tail))
-        example = {**(kept or {}), "text": text, "head": spans[head], "tail": spans[tail], "label": label}
+        example = {**common, "head": spans[head], "tail": spans[tail], "label": label}
         yield Row(place, rename_labels(example, task))
     if none:
         for head in spans:
             for tail in spans:
                 if head != tail and (head, tail) not in related:
-                    pair = {"head": spans[head], "tail": spans[tail], "label": none}
-                    yield Row(place, {**(kept or {}), "text": text, **pair})
+                    yield Row(place, {**common, "head": spans[head], "tail": spans[tail], "label": none})
 
 
 def _code_points(text: str, start: int, end: int, surface: str | None) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from textmill.params import Task
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
-from textmill.tasks.readers.tags import find_scheme, tag_spans
+from textmill.tasks.readers.tags import find_scheme, named_scheme, tag_spans
 from textmill.words import join_tokens
 
 _TAG = re.compile(r"O|[BIESLU]-.+")
@@ -26,7 +26,7 @@ def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     token_at, tag_at, joiner = options.get("token", 0), options.get("tag", -1), options.get("join")
     for file in files:
         sentences = list(_sentences(file, options.get("encoding"), token_at, tag_at))
-        scheme = options.get("scheme") or find_scheme(
+        scheme = named_scheme(options) or find_scheme(
             [tags for _, _, tags, problem in sentences if not problem]
         )
         for line, tokens, tags, problem in sentences:

@@ -10,7 +10,7 @@ from typing import Any
 
 from textmill.params import Task
 from textmill.records import EXAMPLE_FIELDS, Example
-from textmill.tasks.readers.tags import tag_spans
+from textmill.tasks.readers.tags import named_scheme, tag_spans
 from textmill.words import join_tokens
 
 
@@ -88,7 +88,8 @@ def _answer_list(answers: Any) -> Any:
     if isinstance(answers, Mapping) and isinstance(answers.get("text"), list):
         texts, starts = answers["text"], answers.get("answer_start", answers.get("start"))
         if not isinstance(starts, list) or len(starts) != len(texts):
-            raise RowError("answers", f"expected a start for each of {len(texts)} texts, found {starts!r}")
+            found = shorten(repr(starts))
+            raise RowError("answers", f"expected a start for each of {len(texts)} texts, found {found}")
         return [{"text": text, "start": start} for text, start in zip(texts, starts, strict=True)]
     if isinstance(answers, list):
         return [
@@ -118,8 +119,10 @@ def _tagged(raw: Any, task: Task) -> Example:
         raise RowError("tokens", "expected texts, and none of them empty")
     if len(tags) != len(tokens):
         raise RowError("tags", f"found {len(tags)} of {len(tokens)} tokens")
+    if odd := [tag for tag in tags if not isinstance(tag, str)]:
+        raise RowError("tags", f"expected names or their numbers, found {shorten(repr(odd[0]))}")
     try:
-        spans = tag_spans(tags, options.get("scheme", "iob2"))
+        spans = tag_spans(tags, named_scheme(options) or "iob2")
     except ValueError as error:
         raise RowError("tags", str(error)) from None
     text, places = join_tokens(tokens, options.get("join"))

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from textmill.errors import UserError
+
+SCHEMES = ("iob1", "iob2", "bioes")
+
+
+def named_scheme(options: Mapping[str, Any]) -> str | None:
+    """The scheme of ``data.options``, None where it names none; raises UserError for one there is not."""
+    scheme = options.get("scheme")
+    if scheme is not None and scheme not in SCHEMES:
+        raise UserError(f"data.options.scheme: expected {', '.join(SCHEMES)}, found {scheme!r}")
+    return scheme
 
 
 def find_scheme(sentences: Sequence[Sequence[str]]) -> str:
