@@ -233,6 +233,17 @@ def test_a_file_without_a_row_is_told(tmp_path: Path, content: str | bytes, told
         inspect(tmp_path / "a.json")
 
 
+def test_tags_that_are_numbers_are_noticed(tmp_path: Path) -> None:
+    rows = [{"tokens": ["Mara", str(i)], "ner_tags": [1, 0]} for i in range(30)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = inspect(tmp_path / "a.jsonl")
+    assert "the tags are numbers: name them in data.label_names" in report
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["data"]["fields"]) == (
+        "token_classification", {"tokens": "tokens", "tags": "ner_tags"},
+    )  # fmt: skip
+
+
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file or folder"):
         inspect(tmp_path / "nothing")

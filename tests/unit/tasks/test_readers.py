@@ -597,6 +597,29 @@ def test_hub_data_are_read_by_class_names_and_told_offline(run: Prepare, monkeyp
         run("sentiment", {}, **where)
 
 
+def test_numbers_of_tags_on_the_hub_become_their_names(run: Prepare, monkeypatch: Any) -> None:
+    import datasets
+
+    kind = datasets.ClassLabel(names=["O", "B-person"])
+    features = datasets.Features(
+        {"tokens": datasets.Sequence(datasets.Value("string")), "ner_tags": datasets.Sequence(kind)}
+    )
+    rows = {"tokens": [["Mara", str(i)] for i in range(20)], "ner_tags": [[1, 0]] * 20}
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_dict(rows, features=features)
+    )
+    where: Any = {
+        "format": "hub",
+        "dataset": "some/names",
+        "revision": "abc",
+        "path": "src",
+        "train": "train",
+    }
+    found = run("entities", {}, fields={"tokens": "tokens", "tags": "ner_tags"}, **where)
+    spans = {json.dumps(e["spans"]) for e in _all(found)}
+    assert spans == {'[{"start": 0, "end": 4, "label": "person"}]'}
+
+
 def test_a_missing_file_is_named(run: Prepare) -> None:
     with pytest.raises(UserError, match=r"nothing\.csv: no such file"):
         run("sentiment", {"a.csv": "text,label\ngood,1\n"}, format="csv", train="nothing.csv")
