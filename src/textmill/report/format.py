@@ -35,9 +35,12 @@ def scaled(value: float, metric: str) -> float:
 
 
 def number(value: float, metric: str, sign: bool = False) -> str:
-    """The value on the page's scale with one decimal (three for metrics without that scale)."""
+    """The value on the page's scale with one decimal (three for metrics without that scale).
+
+    Rounded as ``textmill results`` does, to three decimals from 0 to 1, lest 0.777 there be 77.8 here.
+    """
     digits = 3 if metric in RAW else 1
-    text = f"{scaled(value, metric):{'+' if sign else ''}.{digits}f}"
+    text = f"{scaled(round(value, 3), metric):{'+' if sign else ''}.{digits}f}"
     return text.replace("-", "\u2212")
 
 

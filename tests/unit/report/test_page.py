@@ -179,7 +179,7 @@ def test_the_page_shows_seeds_leaks_slices_calibration_and_behaviour(
     write_json(project / "data/predictions/sentiment/scores.json", found)
     text = page(project, params)
     for wanted in (
-        "87.5 ± 1.2 over 3 seeds", "81.2 without 331 that train has too (baseline 62.5)",
+        "87.5 ± 1.3 over 3 seeds", "81.2 without 331 that train has too (baseline 62.5)",
         "language &lt;zh&gt;",
         "55.0", "\u221235.0", "0.021", "0.093 before the temperature 1.73", "12 / 48", "was not good.",
         'class="reliability"',
@@ -203,6 +203,9 @@ def test_a_curve_needs_two_points() -> None:
 
 def test_numbers() -> None:
     assert format.number(0.935, "accuracy") == "93.5"
+    assert (
+        format.number(0.7775, "accuracy") == f"{100 * float(f'{0.7775:.3f}'):.1f}" == "77.7"
+    )  # as the terminal has it
     assert format.number(31.24, "chrf") == "31.2"
     assert format.number(-0.01, "f1", sign=True) == "\u22121.0"
     assert format.count(1234.0) == "1,234"
