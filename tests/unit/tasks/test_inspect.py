@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from textmill.errors import UserError
 from textmill.params import Params, Task, merge
+from textmill.records import read_jsonl
 from textmill.tasks.inspect import inspect
 from textmill.tasks.readers import prepare
 
@@ -242,6 +243,15 @@ def test_tags_that_are_numbers_are_noticed(tmp_path: Path) -> None:
     assert (spec["family"], spec["data"]["fields"]) == (
         "token_classification", {"tokens": "tokens", "tags": "ner_tags"},
     )  # fmt: skip
+
+
+def test_a_column_called_start_says_where_answers_stand(tmp_path: Path, params: Params) -> None:
+    rows = "".join(f"Who was second {i}?,Bob saw Bob and {i},Bob,8\n" for i in range(30))
+    (tmp_path / "a.csv").write_text("question,context,answer,start\n" + rows)
+    ((_, spec),) = blocks(inspect(tmp_path / "a.csv")).items()
+    read(spec, params, tmp_path / "out")
+    starts = [row["answers"][0]["start"] for row in read_jsonl(tmp_path / "out/train.jsonl")]
+    assert set(starts) == {8}
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:

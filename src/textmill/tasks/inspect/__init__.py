@@ -215,9 +215,9 @@ def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> 
     data |= {split: list(name) if isinstance(name, tuple) else name for split, name in names.items()}
     if options := {**found.options, **kind.options}:
         data["options"] = options
-    # An answer and tokens tell the reader how the table is built, so they are named though the columns are
-    # called so.
-    fields = {name: key for name, key in kind.fields.items() if name != key or name in ("answer", "tokens")}
+    # These tell the reader how the table is built, so they are named though the columns are called so.
+    telling = ("answer", "start", "tokens")
+    fields = {name: key for name, key in kind.fields.items() if name != key or name in telling}
     if fields:
         data["fields"] = fields
     return {
