@@ -54,6 +54,10 @@ SQUAD = {
         ("t.jsonl", "".join(json.dumps({"tokens": ["Mara", "met", "Norbi", str(i)], "ner_tags": ["S-person", "O", "S-company", "O"]}) + "\n" for i in range(60)), "token_classification", "jsonl"),
         ("u.jsonl", "".join(json.dumps({"id": str(i), "question": "Who?", "context": f"{i} is Mara", "answers": {"text": ["Mara"], "answer_start": [4 + len(str(i))]}}) + "\n" for i in range(60)), "span_extraction", "jsonl"),
         ("q.jsonl", "".join(json.dumps({"source": t, "target": n}) + "\n" for t, n in ROWS), "sequence_to_sequence", "jsonl"),
+        ("ab.csv", "text,label,\n" + "".join(f"{t},{n},\n" for t, n in ROWS), "sequence_classification", "csv"),
+        ("ac.csv", "What did you think about the tools that you were sent?,2024\n" + "".join(f"{t},{n}\n" for t, n in ROWS), "sequence_classification", "csv"),
+        ("ad.csv", "2023,2024\n" + "".join(f"{t},{i % 2}\n" for i, (t, _) in enumerate(ROWS)), "sequence_classification", "csv"),
+        ("ae.csv", "text, label\n" + "".join(f"{t},{n}\n" for t, n in ROWS), "sequence_classification", "csv"),
         ("g.jsonl", "".join(json.dumps({"text": t, "label": [[0, 3, n]]}) + "\n" for t, n in ROWS), "token_classification", "doccano"),
     ],
 )  # fmt: skip
@@ -252,6 +256,47 @@ def test_a_column_called_start_says_where_answers_stand(tmp_path: Path, params: 
     read(spec, params, tmp_path / "out")
     starts = [row["answers"][0]["start"] for row in read_jsonl(tmp_path / "out/train.jsonl")]
     assert set(starts) == {8}
+
+
+ASKED = "What did you think about the tools that you were sent?"
+
+
+@pytest.mark.parametrize(
+    ("first", "below", "rows"),
+    [
+        ("text,label,", "tool {0},{1},", 30),
+        ("text,,", "tool {0},so {0},", 30),
+        (f"{ASKED},id", "fine {0},x{0}", 30),
+        (f"{ASKED},grade", "the tools of batch {0} were good,{1}", 30),
+        ("text,2024", "tool {0},so {0}", 30),
+        ("2023,2024", "tool {0},{1}", 30),
+        ("文本,2024", "工具 {0},{1}", 30),
+        (f"{ASKED} {ASKED},x", f"{ASKED} {{0}},x{{0}}", 31),
+        ("such a tool,1", "tool {0},{1}", 31),
+        ("12,x", "{0},y{0}", 31),
+        ("the tool,,it is", "tool {0},so {0},as {0}", 31),
+    ],
+)
+def test_the_first_line_is_a_header_where_the_rows_are_not_like_it(
+    tmp_path: Path, first: str, below: str, rows: int
+) -> None:
+    lines = [first, *(below.format(i, i % 2) for i in range(30))]
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert f"a.csv: csv, {rows} rows" in inspect(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("first", "columns"), [("text,label", 3), ("What people said of tools in 2024", 2), ("text,label,", 2)]
+)
+def test_a_first_line_of_another_width_than_the_rows_is_told(
+    tmp_path: Path, first: str, columns: int
+) -> None:
+    rows = [",".join((str(i), t, n)[3 - columns :]) for i, (t, n) in enumerate(ROWS)]
+    (tmp_path / "a.csv").write_text("\n".join([first, *rows]), encoding="utf-8")
+    width = first.count(",") + 1
+    told = rf"a\.csv: columns: the first line has {width} \('{first}'\), and 60 of 60 rows have {columns}"
+    with pytest.raises(UserError, match=told):
+        inspect(tmp_path / "a.csv")
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:

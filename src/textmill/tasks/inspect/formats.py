@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from textmill.errors import UserError
@@ -16,12 +17,16 @@ from textmill.tasks.inspect.layout import WORDS
 from textmill.tasks.readers.conll import columns_of
 from textmill.tasks.readers.documents import SEMEVAL_LINE, parts
 from textmill.tasks.readers.files import File
+from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.tables import parse_json, parse_parquet
 from textmill.tasks.readers.tags import find_scheme
 
 ROWS = 20000  # rows that are looked at
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
 DIVIDER = re.compile(r"__\w+__")
+NUMBER = re.compile(r"[\d.,-]+")
+LONG = 40  # characters that few names of columns have
+FREQUENT = 5  # rows that have each value of a column of labels
 
 
 @dataclass
@@ -57,7 +62,7 @@ def detect(file: File) -> Found:
     elif _is_conll(lines):
         found = _conll(lines)
     else:
-        found = _table(filled) or _lines(filled)
+        found = _table(file, filled) or _lines(filled)
     if not found.rows:
         raise UserError(f"{file.name}: there are no rows below the header")
     return Found(found.format, found.rows, {**options, **found.options}, notes + found.notes, found.keys)
@@ -236,8 +241,11 @@ def _conll(lines: Sequence[str]) -> Found:
     return Found("conll", rows, notes=[f"tags: {scheme.upper()}"])
 
 
-def _table(lines: Sequence[str]) -> Found | None:
-    """Rows by the delimiter that cuts most lines into the same number of cells, at least two."""
+def _table(file: File, lines: Sequence[str]) -> Found | None:
+    """Rows by the delimiter that cuts most lines into the same number of cells, at least two.
+
+    Raises UserError where the first line has another number, for by it the reader counts.
+    """
     shown = lines[:500]
     best, share = "", 0.0
     quoted = _is_quoted(lines[:ROWS])
@@ -251,31 +259,54 @@ def _table(lines: Sequence[str]) -> Found | None:
     rows = _cells(lines[:ROWS], best, quoted)
     width = Counter(len(row) for row in rows).most_common(1)[0][0]
     odd = sum(len(row) != width for row in rows)
+    if len(rows[0]) != width:
+        raise UserError(
+            f"{file.name}: columns: the first line has {len(rows[0])} ({shorten(lines[0])!r}), and "
+            f"{len(rows) - odd:,} of {len(rows) - 1:,} rows have {width}, divided by {best!r}; a header "
+            "names every column, and a title above it has to go"
+        )
     notes = [f"rows of another number of columns than {width}: {odd:,}"] if odd else []
     kind = "tsv" if best == "\t" else "csv"
     options: dict[str, Any] = {"delimiter": best} if kind == "csv" and best != "," else {}
     if kind == "tsv" and quoted:
         options["quoting"] = True
-    if not _is_header(rows):
-        return Found(kind, [row for row in rows if len(row) == width], {**options, "header": False}, notes)
-    return Found(
-        kind, [dict(zip(rows[0], row, strict=True)) for row in rows[1:] if len(row) == width], options, notes
-    )
+    rows = [row for row in rows if len(row) == width]
+    names = [cell.strip() for cell in rows[0]]  # as the reader takes them
+    if not _is_header(names, rows[1:]):
+        return Found(kind, rows, {**options, "header": False}, notes)
+    return Found(kind, [dict(zip(names, row, strict=True)) for row in rows[1:]], options, notes)
 
 
-def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """A header has short cells, none twice, no number, and none that its column has again.
+def _is_header(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """A header has no name that its column has again; nor, unless one stands above labels, a name twice.
 
-    The first cell may be empty: so pandas writes an index.
+    Nor then one as long as its column's texts, a number above numbers, or an empty one above values: only the
+    first, for so pandas writes an index, and the last ones may be.
     """
-    first = rows[0]
-    if len(set(first)) < len(first) or any(len(cell) > 40 for cell in first) or not all(first[1:]):
+    columns = [[row[i] for row in rows] for i in range(len(names))]
+    pairs = list(zip(names, columns, strict=True))
+    if any(name and name in column for name, column in pairs):
         return False
-    if any(re.fullmatch(r"[\d.,-]+", cell) for cell in first):
-        return False
-    return not any(
-        cell and cell in {row[i] for row in rows[1:] if len(row) > i} for i, cell in enumerate(first)
-    )
+    if any(name and _are_labels(column) for name, column in pairs):
+        return True
+    named = [name for name in names if name]
+    last = max((i for i, name in enumerate(names) if name), default=0)
+    unnamed = any(not name and any(column) for name, column in pairs[1:last])
+    return len(set(named)) == len(named) and not unnamed and not any(_is_like(*pair) for pair in pairs)
+
+
+def _are_labels(column: Sequence[str]) -> bool:
+    """Whether each value of a column is frequent."""
+    counts = Counter(cell for cell in column if cell.strip())
+    return bool(counts) and min(counts.values()) >= FREQUENT
+
+
+def _is_like(name: str, column: Sequence[str]) -> bool:
+    """Whether a cell is as long as texts, or a number, and so is most of its column."""
+    cells = [name, *column]
+    if len(name) > LONG:
+        return median(map(len, cells)) > LONG / 4
+    return bool(NUMBER.fullmatch(name)) and sum(bool(NUMBER.fullmatch(c)) for c in cells) > len(cells) / 2
 
 
 def _is_quoted(lines: Sequence[str]) -> bool:
