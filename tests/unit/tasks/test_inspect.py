@@ -58,6 +58,8 @@ SQUAD = {
         ("ac.csv", "What did you think about the tools that you were sent?,2024\n" + "".join(f"{t},{n}\n" for t, n in ROWS), "sequence_classification", "csv"),
         ("ad.csv", "2023,2024\n" + "".join(f"{t},{i % 2}\n" for i, (t, _) in enumerate(ROWS)), "sequence_classification", "csv"),
         ("ae.csv", "text, label\n" + "".join(f"{t},{n}\n" for t, n in ROWS), "sequence_classification", "csv"),
+        ("af.csv", ("text,label\n" + "".join(f"{t},{n}\n" for t, n in ROWS)).encode("utf-16-le"), "sequence_classification", "csv"),
+        ("ag.csv", ("text,label\n" + "".join(f"{i}不好一一一一,{n}\n" for i, (_, n) in enumerate(ROWS))).encode("utf-16-be"), "sequence_classification", "csv"),
         ("g.jsonl", "".join(json.dumps({"text": t, "label": [[0, 3, n]]}) + "\n" for t, n in ROWS), "token_classification", "doccano"),
     ],
 )  # fmt: skip

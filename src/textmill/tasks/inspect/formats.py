@@ -47,7 +47,10 @@ def detect(file: File) -> Found:
     options: dict[str, Any] = {}
     notes: list[str] = []
     try:
-        lines = file.lines()
+        if wide := _utf16(file.content):
+            options["encoding"] = wide
+            notes = [f"encoding: UTF-16 without a byte-order mark; read as {wide}"]
+        lines = file.lines(wide)
     except UserError as error:
         options["encoding"], told = _encoding(file.content)
         notes = [f"encoding: {str(error).partition(';')[0]}; {told}"]
@@ -106,6 +109,18 @@ def _is_whole(row: Any, form: str) -> bool:
     except (AttributeError, IndexError, KeyError, TypeError):
         return False
     return all(isinstance(name, str) for name in named)
+
+
+def _utf16(content: bytes) -> str | None:
+    """The encoding of UTF-16 without a byte-order mark: the one in which the lines end; None of other bytes.
+
+    Chinese has few NULs in it, and not only in every second byte; but each end of a line has one.
+    """
+    if b"\0" not in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return None
+    texts = {name: content.decode(name, "replace") for name in ("utf-16-le", "utf-16-be")}
+    name, text = max(texts.items(), key=lambda item: item[1].count("\n"))
+    return name if "\n" in text and "\0" not in text and "\ufffd" not in text else None
 
 
 def _encoding(content: bytes) -> tuple[str, str]:
