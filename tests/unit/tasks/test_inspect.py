@@ -301,6 +301,46 @@ def test_a_first_line_of_another_width_than_the_rows_is_told(
         inspect(tmp_path / "a.csv")
 
 
+HAN = [*"韦玛和AB公司的张三在诺比。"]
+HAN_TAGS = ["B-person", "I-person", "O", "B-company", *["I-company"] * 3, *["O"] * 7]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("a.txt", "\n\n".join("\n".join(map(" ".join, zip(HAN, HAN_TAGS, strict=True))) for _ in range(30))),
+        ("a.jsonl", "\n".join(json.dumps({"tokens": HAN, "tags": HAN_TAGS}) for _ in range(30))),
+        (
+            "a.json",
+            json.dumps([{"tokens": HAN, "entities": [{"type": "person", "start": 0, "end": 2}]}] * 30),
+        ),
+    ],
+)
+def test_characters_of_chinese_are_joined_without_spaces(tmp_path: Path, file: str, content: str) -> None:
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    report = inspect(tmp_path / file)
+    assert "characters at 5%, 50%, 95%: 14, 14, 14;" in report
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["options"] == {"join": ""}
+    assert "bad rows for a: 0 of 30" in report
+
+
+def test_words_keep_the_spaces_between_them(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("诺比公司 B-company\n雇用 O\nMara O\nVelt O\n\n" * 30, encoding="utf-8")
+    report = inspect(tmp_path / "a.txt")
+    assert "characters at 5%, 50%, 95%: 15, 15, 15;" in report
+    assert "options" not in blocks(report)["a"]["data"]
+
+
+def test_entities_are_counted_as_the_scheme_has_them(tmp_path: Path) -> None:
+    rest = "met O\n" * 20 + "\n"
+    text = f"# 1\nMara I-ORG\n{rest}" * 20 + f"# 2\nUlmen I-LOC\nVelt B-LOC\n{rest}" * 20
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    report = inspect(tmp_path / "a.txt")
+    assert "tags: IOB1" in report
+    assert "labels: 2: LOC 40 (67%), ORG 20 (33%)" in report
+
+
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file or folder"):
         inspect(tmp_path / "nothing")

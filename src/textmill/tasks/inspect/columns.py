@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from textmill.tasks.inspect.formats import Found
+from textmill.tasks.inspect.formats import Found, joining
 from textmill.tasks.readers.tags import find_scheme, tag_spans
+from textmill.words import join_tokens
 
 FEW = 200  # different values that a column of labels has at most
 TEXT_NAMES = ("text", "sentence", "review", "content", "text_a", "utterance", "question", "body", "comment")
@@ -53,13 +54,7 @@ def shape(found: Found) -> Shape:
     if found.format == "semeval":
         return _labelled("relation_classification", "text", Counter(row["label"] for row in rows))
     if found.format == "conll":
-        tags = Counter(tag[2:] for row in rows for tag in row["tags"] if tag[:2] in ("B-", "S-", "U-"))
-        # In IOB1 an entity begins with I unless it touches another.
-        tags = (
-            tags if len(tags) else Counter(tag[2:] for row in rows for tag in row["tags"] if tag[:2] == "I-")
-        )
-        named = set(tags) | {tag[2:] for row in rows for tag in row["tags"] if tag != "O"}
-        return Shape("token_classification", "text", sorted(named), tags)
+        return _labelled("token_classification", "text", _entities([row["tags"] for row in rows]))
     if found.format == "spert":
         entities = Counter(e["type"] for row in rows for e in row.get("entities", []))
         entities = entities or Counter(
@@ -100,16 +95,18 @@ def text_of(row: Any, shape: Shape) -> str:
         at(row, shape.text),
         *(at(row, shape.fields[key]) for key in ("pair", "context") if key in shape.fields),
     ]
-    return "\n".join(
-        part if isinstance(part, str) else _joined(part) or json.dumps(part, ensure_ascii=False, default=str)
-        for part in parts
-    )
+    return "\n".join(part if isinstance(part, str) else _written(part, shape) for part in parts)
 
 
-def _joined(part: Any) -> str:
-    """A list of tokens as a text, and nothing of anything else."""
-    is_text = isinstance(part, list) and all(isinstance(token, str) for token in part)
-    return " ".join(part) if is_text else ""
+def _written(part: Any, shape: Shape) -> str:
+    """A list of tokens as the reader joins them, and anything else as JSON."""
+    if _is_tokens(part):
+        return join_tokens(part, shape.options.get("join"))[0]
+    return json.dumps(part, ensure_ascii=False, default=str)
+
+
+def _is_tokens(part: Any) -> bool:
+    return isinstance(part, list) and bool(part) and all(isinstance(token, str) and token for token in part)
 
 
 def _labelled(family: str, text: Any, counts: Counter[str]) -> Shape:
@@ -141,7 +138,8 @@ def _tagged(found: Found, columns: Sequence[Any]) -> Shape | None:
     key = next((key for key in TAGS if key in columns), None)
     if "tokens" not in columns or key is None:
         return None
-    shape = Shape("token_classification", "tokens", fields={"tokens": "tokens", "tags": key})
+    options = joining([row["tokens"] for row in found.rows if _is_tokens(row.get("tokens"))])
+    shape = Shape("token_classification", "tokens", fields={"tokens": "tokens", "tags": key}, options=options)
     tags = [row[key] for row in found.rows if isinstance(row.get(key), list)]
     if not all(isinstance(tag, str) for row in tags for tag in row):
         found.notes.append(
@@ -149,11 +147,17 @@ def _tagged(found: Found, columns: Sequence[Any]) -> Shape | None:
         )
         return shape
     scheme = find_scheme(tags)
-    shape.options = {} if scheme == "iob2" else {"scheme": scheme}
-    spans = (label for row in tags for _, _, label in _spans(row, scheme))
-    shape.counts = Counter(spans)
+    if scheme != "iob2":
+        shape.options["scheme"] = scheme
+    shape.counts = _entities(tags)
     shape.labels = _ordered(shape.counts)
     return shape
+
+
+def _entities(sentences: Sequence[Sequence[str]]) -> Counter[str]:
+    """How many entities of each label the reader makes of the tags."""
+    scheme = find_scheme(sentences)
+    return Counter(label for tags in sentences for _, _, label in _spans(tags, scheme))
 
 
 def _spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:

@@ -20,9 +20,11 @@ from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.tables import parse_json, parse_parquet
 from textmill.tasks.readers.tags import find_scheme
+from textmill.words import has_han, join_tokens
 
 ROWS = 20000  # rows that are looked at
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
+TAG = r"(O|[BIESLU]-\S+)"
 DIVIDER = re.compile(r"__\w+__")
 NUMBER = re.compile(r"[\d.,-]+")
 LONG = 40  # characters that few names of columns have
@@ -108,7 +110,7 @@ def _is_whole(row: Any, form: str) -> bool:
             return True
     except (AttributeError, IndexError, KeyError, TypeError):
         return False
-    return all(isinstance(name, str) for name in named)
+    return all(isinstance(name, str) and name for name in named)
 
 
 def _utf16(content: bytes) -> str | None:
@@ -164,11 +166,12 @@ def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
         return Found("squad", rows[:ROWS])
     first = next((row for row in tree if isinstance(row, dict)), {}) if isinstance(tree, list) else {}
     if "tokens" in first:
-        rows = [
-            {**row, "text": " ".join(row["tokens"])} if _is_whole(row, "spert") else row
-            for row in tree[:ROWS]
-        ]
-        return Found("spert", rows)
+        rows = tree[:ROWS]
+        whole_ones = [row for row in rows if _is_whole(row, "spert")]
+        options = joining([row["tokens"] for row in whole_ones])
+        for row in whole_ones:
+            row["text"], _ = join_tokens(row["tokens"], options.get("join"))
+        return Found("spert", rows, options)
     data = first.get("data")
     if "annotations" in first and isinstance(data, dict) and data:
         field_name = max(data, key=lambda key: (key == "text", len(str(data[key]))))
@@ -235,7 +238,7 @@ def _semeval(lines: Sequence[str]) -> Found:
 def _is_conll(lines: Sequence[str]) -> bool:
     """Whether lines are a token and a tag each, with empty lines between."""
     shown = [line for line in lines[:400] if line.strip()]
-    tags = sum(bool(re.fullmatch(r"\S+(\s+\S+){0,2}\s+(O|[BIESLU]-\S+)", line)) for line in shown)
+    tags = sum(bool(re.fullmatch(rf"\S+(\s+\S+){{0,2}}\s+{TAG}", line)) for line in shown)
     return tags > 0.9 * len(shown) and any(not line.strip() for line in lines[:2000])
 
 
@@ -243,17 +246,26 @@ def _conll(lines: Sequence[str]) -> Found:
     sentences: list[list[list[str]]] = [[]]
     for line in lines:
         columns = columns_of(line)
+        if line.startswith("# ") and not sentences[-1] and not re.fullmatch(TAG, columns[-1]):
+            continue  # a comment
         if columns and columns[0] != "-DOCSTART-":
             sentences[-1].append(columns)
         elif sentences[-1]:
             sentences.append([])
-    rows = [
-        {"text": " ".join(columns[0] for columns in s), "tags": [columns[-1] for columns in s]}
-        for s in sentences
-        if s
-    ][:ROWS]
-    scheme = find_scheme([row["tags"] for row in rows])
-    return Found("conll", rows, notes=[f"tags: {scheme.upper()}"])
+    sentences = [sentence for sentence in sentences if sentence][:ROWS]
+    tokens = [[columns[0] for columns in sentence] for sentence in sentences]
+    tags = [[columns[-1] for columns in sentence] for sentence in sentences]
+    options = joining(tokens)
+    texts = [join_tokens(sentence, options.get("join"))[0] for sentence in tokens]
+    rows = [{"text": text, "tags": row} for text, row in zip(texts, tags, strict=True)]
+    return Found("conll", rows, options, [f"tags: {find_scheme(tags).upper()}"])
+
+
+def joining(sentences: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """The option that puts nothing between tokens, where nearly all are characters, most of them Han."""
+    tokens = [token for sentence in sentences for token in sentence]
+    single = sum(len(token) == 1 for token in tokens)
+    return {"join": ""} if single > 0.9 * len(tokens) and 2 * sum(map(has_han, tokens)) > len(tokens) else {}
 
 
 def _table(file: File, lines: Sequence[str]) -> Found | None:
