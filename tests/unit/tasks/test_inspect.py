@@ -60,6 +60,14 @@ SQUAD = {
         ("ae.csv", "text, label\n" + "".join(f"{t},{n}\n" for t, n in ROWS), "sequence_classification", "csv"),
         ("af.csv", ("text,label\n" + "".join(f"{t},{n}\n" for t, n in ROWS)).encode("utf-16-le"), "sequence_classification", "csv"),
         ("ag.csv", ("text,label\n" + "".join(f"{i}不好一一一一,{n}\n" for i, (_, n) in enumerate(ROWS))).encode("utf-16-be"), "sequence_classification", "csv"),
+        ("ah.jsonl", "".join(json.dumps({"text": t, "label": [n]}) + "\n" for t, n in ROWS), "sequence_classification", "doccano"),
+        ("ai.jsonl", "".join(json.dumps({"data": t, "labels": [n]}) + "\n" for t, n in ROWS), "sequence_classification", "doccano"),
+        ("aj.json", json.dumps([{"text": t, "label": [n]} for t, n in ROWS]), "sequence_classification", "jsonl"),
+        ("ak.jsonl", "".join(json.dumps({"data": {"text": t, "of": {"label": n}}}) + "\n" for t, n in ROWS), "sequence_classification", "jsonl"),
+        ("al.jsonl", "".join(json.dumps({"in": {"question": "谁？", "context": f"{i} 韦玛", "answers": [{"text": "韦玛", "start": 1 + len(str(i))}]}}) + "\n" for i in range(60)), "span_extraction", "jsonl"),
+        ("ao.jsonl", "".join(json.dumps({"premise": t, "hypothesis": t[::-1], "label": n, "meta": {"premise": i}}) + "\n" for i, (t, n) in enumerate(ROWS)), "sequence_classification", "jsonl"),
+        ("am.jsonl", "".join(json.dumps({"text": t, "label": n == "yes"}) + "\n" for t, n in ROWS), "sequence_classification", "jsonl"),
+        ("an.jsonl", "".join(json.dumps({"text": t, "label": float(len(n))}) + "\n" for t, n in ROWS), "sequence_classification", "jsonl"),
         ("g.jsonl", "".join(json.dumps({"text": t, "label": [[0, 3, n]]}) + "\n" for t, n in ROWS), "token_classification", "doccano"),
     ],
 )  # fmt: skip
@@ -339,6 +347,65 @@ def test_entities_are_counted_as_the_scheme_has_them(tmp_path: Path) -> None:
     report = inspect(tmp_path / "a.txt")
     assert "tags: IOB1" in report
     assert "labels: 2: LOC 40 (67%), ORG 20 (33%)" in report
+
+
+def _chosen(text: str, names: list[str]) -> dict[str, Any]:
+    """A task of Label Studio with choices, and an annotation after them that was cancelled."""
+    result = [{"type": "choices", "value": {"choices": names}}]
+    return {
+        "data": {"text": text},
+        "annotations": [{"result": result}, {"was_cancelled": True, "result": []}],
+    }
+
+
+@pytest.mark.parametrize("form", ["label_studio", "doccano", "jsonl"])
+def test_several_labels_of_a_text_are_told_and_each_is_counted(
+    tmp_path: Path, params: Params, form: str
+) -> None:
+    rows = [(t, [n, "轻"] if i % 4 == 0 else [n]) for i, (t, n) in enumerate(ROWS)]
+    if form == "doccano":
+        rows.append(("nothing of it", []))
+    (tmp_path / "a.json").write_text({
+        "label_studio": json.dumps([_chosen(t, names) for t, names in rows]),
+        "doccano": "".join(json.dumps({"id": i, "text": t, "label": names}) + "\n" for i, (t, names) in enumerate(rows)),
+        "jsonl": "".join(json.dumps({"sentence": t, "class": names}) + "\n" for t, names in rows),
+    }[form])  # fmt: skip
+    report = inspect(tmp_path / "a.json")
+    assert "labels: 3: yes 40 (53%), no 20 (27%), 轻 15 (20%)" in report
+    ((_, spec),) = blocks(report).items()
+    assert spec["multi_label"]
+    read(spec, params, tmp_path / "out")
+    labels = [
+        row["label"]
+        for split in ("train", "dev", "test")
+        for row in read_jsonl(tmp_path / f"out/{split}.jsonl")
+    ]
+    assert sorted(labels) == sorted(names for _, names in rows)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("a.csv", "text,label\n" + "".join(f"{t},{n}\n" for t, n in ROWS) + "new,\nnewer,  \n"),
+        ("a.jsonl", "".join(json.dumps({"text": t, "label": n}) + "\n" for t, n in [*ROWS, ("new", None), ("newer", "")])),
+        ("c.txt", "".join(f'{i}\t"The <e1>saw</e1> of <e2>{t}</e2>."\n{n}\n\n' for i, (t, n) in enumerate([*ROWS, ("new", ""), ("newer", "")]))),
+        ("b.jsonl", "".join(json.dumps({"text": t, "label": n}) + "\n" for t, n in [*((t, [n]) for t, n in ROWS), ("new", []), ("newer", [])])),
+    ],
+)  # fmt: skip
+def test_rows_without_a_label_are_counted_and_no_class(tmp_path: Path, file: str, content: str) -> None:
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    report = inspect(tmp_path / file)
+    assert "rows without a label: 2" in report
+    assert "labels: 2: yes 40 (67%), no 20 (33%)" in report
+    assert "2 of 62" in report
+    ((_, spec),) = blocks(report).items()
+    assert spec["labels"] == ["no", "yes"]
+
+
+def test_labels_are_called_as_the_reader_calls_them(tmp_path: Path) -> None:
+    rows = [{"text": t, "label": True if n == "yes" else 0.0} for t, n in ROWS]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "labels: 2: 1 40 (67%), 0 20 (33%)" in inspect(tmp_path / "a.jsonl")
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 
 from textmill.corpus.language import identify
 from textmill.params import Task, TaskData
-from textmill.tasks.inspect.columns import Shape, at, keys, shape, text_of
+from textmill.tasks.inspect.columns import Shape, keys, leaves, shape, text_of
 from textmill.tasks.inspect.formats import ROWS, Found, detect, whole
 from textmill.tasks.inspect.layout import Layout, Names, find
 from textmill.tasks.readers.files import File, open_files
 from textmill.tasks.readers.prepare import problem_of
-from textmill.tasks.readers.row import shorten
+from textmill.tasks.readers.row import lookup, shorten
 from textmill.tasks.readers.table import READERS
 from textmill.tasks.readers.tables import halves, parse_json
 
@@ -132,8 +132,8 @@ def _shown(names: Names) -> str:
 
 def _columns(found: Found) -> list[str]:
     lines = ["columns:"]
-    for key in keys(found.rows):
-        values = [at(row, key) for row in found.rows]
+    for key in leaves(found.rows):
+        values = [lookup(row, key) for row in found.rows]
         missing = sum(value in (None, "") for value in values)
         different = len({json.dumps(value, ensure_ascii=False, default=str) for value in values})
         example = shorten(str(next((v for v in values if v not in (None, "")), "")).replace("\n", " "), 50)
@@ -192,7 +192,9 @@ def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
     """What the block's reader says against the rows of the files, all of them."""
     data = TaskData.model_validate_json(json.dumps(block["data"]))
     labels = tuple(block["labels"]) if block["labels"] else None
-    task = Task.model_construct(family=block["family"], labels=labels, data=data)
+    task = Task.model_construct(
+        family=block["family"], labels=labels, multi_label=block.get("multi_label", False), data=data
+    )
     problems, count = [], 0
     for split in ("train", "dev", "test"):
         if split in block["data"]:
@@ -209,7 +211,7 @@ def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
 
 def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, Any]:
     family = kind.family or ""
-    texts = [at(row, "target") if found.format == "pairs" else text_of(row, kind) for row in found.rows]
+    texts = [lookup(row, "target") if found.format == "pairs" else text_of(row, kind) for row in found.rows]
     languages = [code for code, share in _languages(texts) if share >= 0.1 and code != "und"]
     data: dict[str, Any] = {"format": found.format, "path": str(folder)}
     data |= {split: list(name) if isinstance(name, tuple) else name for split, name in names.items()}
@@ -225,6 +227,7 @@ def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> 
         "model": MODELS.get(family, "encoder"),
         "languages": languages or ["en"],
         "labels": kind.labels,
+        **({"multi_label": True} if kind.multi_label else {}),
         "data": data,
         "finetune": {"budget": {"epochs": 4}},
         "gate": {"metric": METRICS[family], "min": None, "above_baseline": True},

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from textmill.params import Task, TaskData
 from textmill.tasks.inspect.formats import Found, joining
+from textmill.tasks.readers.row import lookup, rename_labels
 from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens
 
@@ -28,10 +30,9 @@ ANSWERS = {
     "answer": ("answer", "answers", "answer_text", "human_ans_spans"),
     "start": ("start", "answer_start", "human_ans_indices"),
 }
-
-
 # Columns of tags beside one of tokens.
 TAGS = ("ner_tags", "tags", "labels")
+AS_THEY_ARE = Task.model_construct(data=TaskData.model_construct())  # no label is called otherwise
 
 
 @dataclass
@@ -44,15 +45,16 @@ class Shape:
     counts: Counter[str] = field(default_factory=Counter)
     fields: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)  # of the reader, beside the format's own
+    multi_label: bool = False
 
 
 def shape(found: Found) -> Shape:
-    """The shape of the rows of a file."""
-    rows, columns = found.rows, keys(found.rows)
+    """The shape of the rows of a file; notes there what of them is to be told."""
+    rows, columns = found.rows, leaves(found.rows)
     if found.format == "squad":
         return Shape("span_extraction", "question")
     if found.format == "semeval":
-        return _labelled("relation_classification", "text", Counter(row["label"] for row in rows))
+        return _named(found, "relation_classification", "text", [_names(row["label"]) for row in rows])
     if found.format == "conll":
         return _labelled("token_classification", "text", _entities([row["tags"] for row in rows]))
     if found.format == "spert":
@@ -62,10 +64,15 @@ def shape(found: Found) -> Shape:
         )
         return _labelled("token_classification", "text", entities)
     if found.format in ("doccano", "label_studio"):
+        text = "text" if "text" in columns else "data"
+        is_doccano = found.format == "doccano"
         spans, names = _annotated(found)
-        if spans or not names:
-            return _labelled("token_classification", "text", spans)
-        return _labelled("sequence_classification", "text", names)
+        if spans or not (is_doccano or any(names)):
+            return _labelled("token_classification", text, spans)
+        if not is_doccano or max(map(len, names)) == 1:
+            return _named(found, "sequence_classification", text, names)
+        # Of texts with several labels one may have none, which doccano's reader does not take.
+        found.format = "jsonl"
     if "turns" in columns:
         return Shape("dialogue", "turns")
     if {"source", "target"} <= set(columns):
@@ -74,7 +81,7 @@ def shape(found: Found) -> Shape:
         return _labelled(
             "token_classification", "text", Counter(s["label"] for row in rows for s in row["spans"])
         )
-    return _tagged(found, columns) or _questions(rows, columns) or _classes(rows, columns)
+    return _tagged(found, columns) or _questions(rows, columns) or _classes(found, columns)
 
 
 def keys(rows: Sequence[Any]) -> list[Any]:
@@ -84,16 +91,25 @@ def keys(rows: Sequence[Any]) -> list[Any]:
     return list(range(len(rows[0]))) if rows and isinstance(rows[0], list) else []
 
 
-def at(row: Any, key: Any) -> Any:
-    """A row's value in a column, None where it has none."""
-    return row.get(key) if isinstance(row, dict) else row[key] if key < len(row) else None
+def leaves(rows: Sequence[Any]) -> list[Any]:
+    """The columns with the parts of a mapping in its place, by names with dots as ``fields`` takes them."""
+    names = [name for row in rows[:100] if isinstance(row, dict) for name in _leaves(row)]
+    return list(dict.fromkeys(names)) or keys(rows)
+
+
+def _leaves(mapping: dict[str, Any]) -> Iterator[str]:
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value and key != "answers":  # which a reader takes as they are
+            yield from (f"{key}.{name}" for name in _leaves(value))
+        else:
+            yield key
 
 
 def text_of(row: Any, shape: Shape) -> str:
     """The text of a row, with that of its pair or context."""
     parts = [
-        at(row, shape.text),
-        *(at(row, shape.fields[key]) for key in ("pair", "context") if key in shape.fields),
+        lookup(row, shape.text),
+        *(lookup(row, shape.fields[key]) for key in ("pair", "context") if key in shape.fields),
     ]
     return "\n".join(part if isinstance(part, str) else _written(part, shape) for part in parts)
 
@@ -113,23 +129,39 @@ def _labelled(family: str, text: Any, counts: Counter[str]) -> Shape:
     return Shape(family, text, _ordered(counts), counts)
 
 
-def _annotated(found: Found) -> tuple[Counter[str], Counter[str]]:
-    """The labels of spans and of whole texts in an annotation tool's export."""
+def _named(found: Found, family: str, text: Any, names: Sequence[Sequence[str]]) -> Shape:
+    """Texts with the names of their labels, of which each should have one at least."""
+    if missing := sum(not of_text for of_text in names):
+        found.notes.append(f"rows without a label: {missing:,}")
+    shape = _labelled(family, text, Counter(name for of_text in names for name in of_text))
+    shape.multi_label = max(map(len, names)) > 1
+    return shape
+
+
+def _names(value: Any) -> list[str]:
+    """The labels in a value, as the reader names them; none where it is empty."""
+    named = rename_labels({"label": value}, AS_THEY_ARE)["label"]
+    parts = named if isinstance(named, list) else [named]
+    return [part for part in parts if isinstance(part, str) and part.strip()]
+
+
+def _annotated(found: Found) -> tuple[Counter[str], list[list[str]]]:
+    """The labels of all spans and of each text, in an annotation tool's export."""
     spans: Counter[str] = Counter()
-    names: Counter[str] = Counter()
+    names: list[list[str]] = []
     for row in found.rows:
         if found.format == "doccano":
             labels = row.get("label", row.get("labels", row.get("cats", [])))
-            for label in labels if isinstance(labels, list) else [labels]:
-                (spans if isinstance(label, list) else names)[
-                    label[2] if isinstance(label, list) else label
-                ] += 1
+            labels = labels if isinstance(labels, list) else [labels]
+            spans.update(label[2] for label in labels if isinstance(label, list))
             spans.update(entity["label"] for entity in row.get("entities", []))
+            names.append([label for label in labels if isinstance(label, str)])
             continue
-        for annotation in row.get("annotations", [])[-1:]:
-            for result in annotation.get("result", []):
-                spans.update(result.get("value", {}).get("labels", []))
-                names.update(result.get("value", {}).get("choices", []))
+        # The reader takes the last that was finished, and leaves out what is not annotated yet.
+        for annotation in [a for a in row.get("annotations", []) if not a.get("was_cancelled")][-1:]:
+            values = [result.get("value", {}) for result in annotation.get("result", [])]
+            spans.update(label for value in values for label in value.get("labels", []))
+            names.append([label for value in values for label in value.get("choices", [])])
     return spans, names
 
 
@@ -170,12 +202,14 @@ def _spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
 
 def _questions(rows: Sequence[Any], columns: Sequence[Any]) -> Shape | None:
     """Questions with their contexts, and answers in ``answers`` or in columns of their own."""
-    lower = {str(key).lower(): key for key in columns}
-    named = {name: next((lower[c] for c in known if c in lower), None) for name, known in ANSWERS.items()}
-    if "question" not in lower or named["context"] is None:
+    plain = _by_name(columns)
+    named = {name: next((plain[c] for c in known if c in plain), None) for name, known in ANSWERS.items()}
+    if "question" not in plain or named["context"] is None:
         return None
-    fields = {"question": lower["question"], "context": named["context"]}
-    if "answers" not in columns:
+    fields = {"question": plain["question"], "context": named["context"]}
+    if "answers" in plain and not isinstance(lookup(rows[0], plain["answers"]), str):
+        fields["answers"] = plain["answers"]
+    else:
         fields |= {name: key for name, key in named.items() if key is not None}
     shape = Shape("span_extraction", fields["question"], fields=fields)
     if "answer" in fields and (word := _no_answer(rows, fields)):
@@ -185,45 +219,54 @@ def _questions(rows: Sequence[Any], columns: Sequence[Any]) -> Shape | None:
 
 def _no_answer(rows: Sequence[Any], fields: dict[str, Any]) -> str | None:
     """The word that stands for no answer: frequent, and at the end of nearly every context."""
-    word, count = Counter(str(at(row, fields["answer"])) for row in rows).most_common(1)[0]
-    ends = sum(str(at(row, fields["context"])).endswith(word) for row in rows)
+    word, count = Counter(str(lookup(row, fields["answer"])) for row in rows).most_common(1)[0]
+    ends = sum(str(lookup(row, fields["context"])).endswith(word) for row in rows)
     return word if word and count > 1 and ends > 0.9 * len(rows) else None
 
 
-def _classes(rows: Sequence[Any], columns: Sequence[Any]) -> Shape:
+def _classes(found: Found, columns: Sequence[Any]) -> Shape:
     """A column of text, perhaps a second, and a column of few different values."""
-    values = {key: [at(row, key) for row in rows] for key in columns}
-    short = {
-        key: Counter(map(str, column))
-        for key, column in values.items()
-        if 1 < len(set(map(str, column))) <= min(FEW, max(2, len(rows) // 2))
-    }
+    rows = found.rows
+    values = {key: [lookup(row, key) for row in rows] for key in columns}
+    names = {key: [_names(value) for value in column] for key, column in values.items()}
+    kinds = {key: {name for of_text in column for name in of_text} for key, column in names.items()}
+    short = {key: of for key, of in kinds.items() if 1 < len(of) <= min(FEW, max(2, len(rows) // 2))}
     lengths = {key: float(np.mean([len(str(v)) for v in column])) for key, column in values.items()}
     if not lengths:
         return Shape(None, None)
-    text = max(
-        lengths, key=lambda key: (str(key).lower() in TEXT_NAMES, not _is_code(values[key]), lengths[key])
-    )
+    text = max(lengths, key=lambda key: (_plain(key) in TEXT_NAMES, not _is_code(values[key]), lengths[key]))
     fields = {}
-    lower = {str(key).lower(): key for key in columns}
+    plain = _by_name(columns)
     for one, other in PAIRS:
-        if one in lower and other in lower:
-            text, fields["pair"] = lower[one], lower[other]
+        if one in plain and other in plain:
+            text, fields["pair"] = plain[one], plain[other]
     candidates = [key for key in short if key not in (text, fields.get("pair"))]
     if not candidates:
         return Shape(None, text)
 
-    def rank(key: Any) -> tuple[bool, bool, int]:
-        """The higher the likelier a label: by name, then text before numbers, then fewer values."""
-        name = str(key).lower()
-        numbers = all(_is_fraction(value) for value in short[key])
-        return name in LABEL_NAMES or name.endswith(("label", "judgment")), not numbers, -len(short[key])
+    def rank(key: Any) -> tuple[bool, bool, bool, int]:
+        """The higher the likelier a label: by name, then where most rows have one, then text before numbers,
+        then fewer values.
+        """
+        is_called = _plain(key) in LABEL_NAMES or _plain(key).endswith(("label", "judgment"))
+        is_filled = sum(map(bool, names[key])) > len(rows) / 2
+        return is_called, is_filled, not all(map(_is_fraction, short[key])), -len(short[key])
 
     label = max(candidates, key=rank)
-    return Shape(
-        "sequence_classification", text, _ordered(short[label]), short[label],
-        {"text": text, "label": label, **fields},
-    )  # fmt: skip
+    shape = _named(found, "sequence_classification", text, names[label])
+    shape.fields = {"text": text, "label": label, **fields}
+    shape.multi_label = sum(isinstance(value, list) for value in values[label]) > len(rows) / 2
+    return shape
+
+
+def _by_name(columns: Sequence[Any]) -> dict[str, Any]:
+    """The columns by their own names; of several called so, the one that stands highest."""
+    return {_plain(key): key for key in sorted(columns, key=lambda key: -str(key).count("."))}
+
+
+def _plain(key: Any) -> str:
+    """A column's own name, without those that it stands below."""
+    return str(key).lower().rpartition(".")[2]
 
 
 def _ordered(labels: Iterable[str]) -> list[str]:

@@ -205,9 +205,16 @@ def _json_lines(filled: Sequence[str]) -> Found | None:
             return None
         if isinstance(only, dict) and (_lists(only) and not _is_doccano(only) and "spans" not in only):
             return None
-    return Found(
-        "doccano" if any(isinstance(row, dict) and _is_doccano(row) for row in rows) else "jsonl", rows
-    )
+    records = [row for row in rows if isinstance(row, dict)]
+    doccano = any(map(_is_doccano, records)) or sum(map(_has_names, records)) > len(records) / 2
+    return Found("doccano" if doccano else "jsonl", rows)
+
+
+def _has_names(row: dict[str, Any]) -> bool:
+    """Whether a record is a text with a list of names, as doccano writes it; beside tokens they are tags."""
+    labels = row.get("label", row.get("labels", row.get("cats")))
+    is_named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    return is_named and isinstance(row.get("text", row.get("data")), str) and "tokens" not in row
 
 
 def _is_doccano(row: dict[str, Any]) -> bool:
