@@ -340,6 +340,21 @@ def test_words_keep_the_spaces_between_them(tmp_path: Path) -> None:
     assert "options" not in blocks(report)["a"]["data"]
 
 
+@pytest.mark.parametrize("form", ["conll", "jsonl"])
+def test_bmes_is_called_so_and_read(tmp_path: Path, form: str) -> None:
+    tokens, tags = [*"韦小玛在乌门"], ["B-person", "M-person", "E-person", "O", "B-place", "E-place"]
+    lines = "\n".join(map(" ".join, zip(tokens, tags, strict=True)))
+    row = json.dumps({"tokens": tokens, "tags": tags})
+    (tmp_path / "a.txt").write_text(
+        {"conll": f"{lines}\n\n", "jsonl": f"{row}\n"}[form] * 30, encoding="utf-8"
+    )
+    report = inspect(tmp_path / "a.txt")
+    assert blocks(report)["a"]["data"]["options"] == {"join": "", "scheme": "bmes"}
+    assert "labels: 2: person 30 (50%), place 30 (50%)" in report
+    assert "bad rows for a: 0 of 30" in report
+    assert ("tags: BMES" in report) == (form == "conll")
+
+
 def test_entities_are_counted_as_the_scheme_has_them(tmp_path: Path) -> None:
     rest = "met O\n" * 20 + "\n"
     text = f"# 1\nMara I-ORG\n{rest}" * 20 + f"# 2\nUlmen I-LOC\nVelt B-LOC\n{rest}" * 20

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from textmill.params import Task, TaskData
-from textmill.tasks.inspect.formats import Found, joining
+from textmill.tasks.inspect.formats import Found, joining, scheme_of
 from textmill.tasks.readers.row import lookup, rename_labels
 from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens
@@ -178,7 +178,7 @@ def _tagged(found: Found, columns: Sequence[Any]) -> Shape | None:
             "the tags are numbers: name them in data.label_names, as in {'0': O, '1': B-person}"
         )
         return shape
-    scheme = find_scheme(tags)
+    scheme = scheme_of(tags)
     if scheme != "iob2":
         shape.options["scheme"] = scheme
     shape.counts = _entities(tags)

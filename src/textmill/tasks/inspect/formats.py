@@ -24,7 +24,7 @@ from textmill.words import has_han, join_tokens
 
 ROWS = 20000  # rows that are looked at
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
-TAG = r"(O|[BIESLU]-\S+)"
+TAG = r"(O|[BIESLUM]-\S+)"
 DIVIDER = re.compile(r"__\w+__")
 NUMBER = re.compile(r"[\d.,-]+")
 LONG = 40  # characters that few names of columns have
@@ -265,7 +265,16 @@ def _conll(lines: Sequence[str]) -> Found:
     options = joining(tokens)
     texts = [join_tokens(sentence, options.get("join"))[0] for sentence in tokens]
     rows = [{"text": text, "tags": row} for text, row in zip(texts, tags, strict=True)]
-    return Found("conll", rows, options, [f"tags: {find_scheme(tags).upper()}"])
+    scheme = scheme_of(tags)
+    if scheme == "bmes":
+        options["scheme"] = scheme
+    return Found("conll", rows, options, [f"tags: {scheme.upper()}"])
+
+
+def scheme_of(sentences: Sequence[Sequence[str]]) -> str:
+    """The scheme of tags as it is called: BMES, usual for Chinese, where the middle of an entity has M."""
+    has_m = any(tag.startswith("M-") for tags in sentences for tag in tags)
+    return "bmes" if has_m else find_scheme(sentences)
 
 
 def joining(sentences: Sequence[Sequence[str]]) -> dict[str, Any]:
