@@ -240,11 +240,12 @@ def test_a_malformed_row_is_counted(tmp_path: Path, good: list[Any], bad: Any, f
         ("[" * 100_000, "not JSON that can be read"),
         (b"PAR1 broken PAR1", "not Parquet"),
         ("text,label\n", "no rows below the header"),
+        ("text,label\nfine,yes\n".encode("utf-16-le")[:-1], "is not utf-16-le"),
     ],
 )
 def test_a_file_without_a_row_is_told(tmp_path: Path, content: str | bytes, told: str) -> None:
     (tmp_path / "a.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(UserError, match=rf"a\.json: .*{told}"):
+    with pytest.raises(UserError, match=rf"a\.json:.*{told}"):
         inspect(tmp_path / "a.json")
 
 

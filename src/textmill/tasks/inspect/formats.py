@@ -48,12 +48,14 @@ def detect(file: File) -> Found:
         return whole(file, Found("parquet", parse_parquet(file).head(ROWS).to_dicts()))
     options: dict[str, Any] = {}
     notes: list[str] = []
+    if wide := _utf16(file.content):
+        options["encoding"] = wide
+        notes = [f"encoding: UTF-16 without a byte-order mark; read as {wide}"]
     try:
-        if wide := _utf16(file.content):
-            options["encoding"] = wide
-            notes = [f"encoding: UTF-16 without a byte-order mark; read as {wide}"]
         lines = file.lines(wide)
     except UserError as error:
+        if wide:
+            raise
         options["encoding"], told = _encoding(file.content)
         notes = [f"encoding: {str(error).partition(';')[0]}; {told}"]
         lines = file.lines(options["encoding"])
@@ -120,7 +122,8 @@ def _utf16(content: bytes) -> str | None:
     """
     if b"\0" not in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return None
-    texts = {name: content.decode(name, "replace") for name in ("utf-16-le", "utf-16-be")}
+    even = content[: len(content) // 2 * 2]  # a file that ends within a character is known too
+    texts = {name: even.decode(name, "replace") for name in ("utf-16-le", "utf-16-be")}
     name, text = max(texts.items(), key=lambda item: item[1].count("\n"))
     return name if "\n" in text and "\0" not in text and "\ufffd" not in text else None
 
