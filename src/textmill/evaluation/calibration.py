@@ -28,7 +28,8 @@ def calibration(
     """Expected calibration error and bins of the answers; None where they state no certainty.
 
     ``temperature`` is what the model's weights were divided by; with it ``before`` says how calibrated the
-    model was without. An answer is a label, a span of an answer, or each entity that was found.
+    model was without. An answer is a label or a set of labels, a span of an answer, or each entity that was
+    found.
     """
     stated = certainties(family, examples, predictions)
     if stated is None or not len(stated[0]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,9 @@ class SequenceClassification(Family):
         found = {label: float(f"{p:.6g}") for label, p in zip(self.labels, outputs[0], strict=True)}
         if self.task.multi_label:
             chosen = [label for label, p in found.items() if p > 0.5]
-            sure = min(max(p, 1 - p) for p in found.values())
-            return {"prediction": chosen, "score": sure, "probabilities": found}
+            # The probability that all are right, of labels independent given the text, as in the loss.
+            sure = math.prod(max(p, 1 - p) for p in found.values())
+            return {"prediction": chosen, "score": float(f"{sure:.6g}"), "probabilities": found}
         best = self.labels[int(np.argmax(outputs[0]))]
         unsure = self.threshold is not None and found[best] < self.threshold
         answer = self.task.finetune.out_of_scope if unsure else best

@@ -73,6 +73,23 @@ def test_certainty_before_the_temperature_is_what_it_was(
     assert found["expected_calibration_error"] != pytest.approx(before, abs=0.01)
 
 
+def test_several_labels_state_the_certainty_that_all_are_right(family: Callable[..., Any]) -> None:
+    labels = [f"l{i}" for i in range(10)]
+    several = family(labels=labels, multi_label=True)
+    draw = np.random.default_rng(4)
+    odds = draw.choice([0.05, 0.95], size=(2000, 10))
+    truth = draw.random((2000, 10)) < odds
+    examples = [
+        {"id": str(i), "text": "x", "label": [name for name, holds in zip(labels, row, strict=True) if holds]}
+        for i, row in enumerate(truth)
+    ]
+    predictions = [several.decode(e, [], [row]) for e, row in zip(examples, odds, strict=True)]
+    assert predictions[0]["score"] == pytest.approx(0.95**10, rel=1e-5)
+    found = calibration(several, examples, predictions, None)
+    assert found is not None
+    assert found["expected_calibration_error"] < 0.03  # the share of 2,000 has a deviation of 0.011
+
+
 def test_seeds_have_a_mean_and_the_deviation_of_a_sample() -> None:
     measured = {
         str(i): scores.means({"accuracy": [1.0] * right + [0.0] * (10 - right)})
