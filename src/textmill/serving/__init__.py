@@ -22,11 +22,6 @@ class Limits:
     inputs: int
     characters: int  # of one text
 
-    @property
-    def body(self) -> int:
-        """Bytes of a request's body: four a character, and the keys of the JSON."""
-        return self.inputs * (4 * self.characters + 1000)
-
 
 def serve(folders: Sequence[Path], host: str, port: int, limits: Limits) -> None:
     """Load the models in ``folders`` and answer until interrupted.

@@ -22,7 +22,7 @@ from textmill.explain import explain
 from textmill.prediction import Predictor, inputs_of
 from textmill.serving import Limits
 from textmill.serving.batching import LARGEST, Batcher, BusyError, Room
-from textmill.serving.inputs import About, Answer, Explained, input_model, request_model
+from textmill.serving.inputs import About, Answer, Explained, input_model, largest_body, request_model
 from textmill.serving.page import STATIC, Page, read_form
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -129,7 +129,8 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         response.headers.update(HEADERS)
         return response
 
-    app.add_middleware(BodyLimit, limit=limits.body)
+    families = [predictor.task.family if predictor.task else None for predictor in predictors.values()]
+    app.add_middleware(BodyLimit, limit=max(largest_body(family, limits) for family in families))
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     return app
@@ -190,13 +191,13 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        parts: list[bytes] = []
+        body = bytearray()
         size = int(announced) if announced.isdigit() else 0
         more = size <= self.limit
         while more:
             message = await receive()
-            parts.append(message.get("body", b""))
-            size = sum(map(len, parts))
+            body += message.get("body", b"")
+            size = len(body)
             more = (
                 message["type"] == "http.request" and message.get("more_body", False) and size <= self.limit
             )
@@ -204,7 +205,7 @@ class BodyLimit:
             told = f"the body is larger than {self.limit:,} bytes"
             await JSONResponse({"detail": told}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
             return
-        whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
         async def replay() -> Message:
             """The body that was read, as one message; afterwards what comes."""

@@ -9,6 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from textmill.serving import Limits
 
 TURNS = 100  # of one conversation
+# Texts of one input, where there may be several; the page's form repeats the arguments of a relation.
+TEXTS: dict[str | None, int] = {
+    "sequence_classification": 2,
+    "relation_classification": 2,
+    "span_extraction": 2,
+    "dialogue": TURNS,
+}
 
 
 class _Strict(BaseModel):
@@ -86,3 +93,12 @@ def request_model(family: str | None, limits: Limits) -> type[BaseModel]:
     inputs: Any = Annotated[list[one], Field(min_length=1, max_length=limits.inputs)]
     made: type[BaseModel] = create_model(f"{one.__name__}s", __base__=_Strict, inputs=(inputs, ...))
     return made
+
+
+def largest_body(family: str | None, limits: Limits) -> int:
+    """Bytes of a body that none exceeds which ``limits`` allow: twelve a character, and the keys.
+
+    Twelve are the two escaped surrogates in JSON, and the four escaped bytes in a form, of a character
+    beyond the basic plane.
+    """
+    return limits.inputs * TEXTS.get(family, 1) * (12 * limits.characters + 1000)

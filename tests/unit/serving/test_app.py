@@ -16,7 +16,7 @@ from textmill.prediction import Predictor
 from textmill.serving import Limits, batching
 from textmill.serving.app import create_app
 from textmill.serving.batching import WAITING, Batcher, BusyError, Room
-from textmill.serving.inputs import TURNS
+from textmill.serving.inputs import TURNS, largest_body
 from textmill.serving.page import MOST_FIELDS
 
 LIMITS = Limits(inputs=8, characters=500)
@@ -102,7 +102,7 @@ def test_what_is_not_there_is_not_found(client: TestClient) -> None:
 
 
 def test_a_large_body_is_refused_whether_or_not_it_says_how_large(client: TestClient) -> None:
-    large = b'{"inputs": ["' + b"a" * LIMITS.body + b'"]}'
+    large = b'{"inputs": ["' + b"a" * largest_body("dialogue", LIMITS) + b'"]}'
 
     def parts() -> Iterator[bytes]:
         yield from (large[i : i + 9999] for i in range(0, len(large), 9999))
@@ -113,6 +113,39 @@ def test_a_large_body_is_refused_whether_or_not_it_says_how_large(client: TestCl
         )
         assert found.status_code == 413
         assert "larger than" in found.json()["detail"]
+
+
+WIDE = "😀" * 500  # 6,000 bytes, where every character is escaped
+WIDEST: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "sentiment": ({"text": WIDE, "pair": WIDE}, {"text": WIDE, "pair": WIDE}),
+    "entities": ({"text": WIDE}, {"text": WIDE}),
+    "relations": (
+        {"text": WIDE, "head": {"start": 0, "end": 250}, "tail": {"start": 250, "end": 500}},
+        {"text": WIDE, "head": WIDE[:250], "tail": WIDE[250:]},
+    ),
+    "questions": ({"question": WIDE, "context": WIDE}, {"question": WIDE, "context": WIDE}),
+    "headlines": ({"source": WIDE}, {"source": WIDE}),
+    "dialogue": (
+        {"turns": [{"role": "user", "text": WIDE}] * TURNS},
+        {**{f"turn-{i}": WIDE for i in range(TURNS - 1)}, "text": WIDE},
+    ),
+}
+
+
+@pytest.mark.parametrize("task", WIDEST)
+def test_what_the_limits_allow_is_not_too_large(predictors: Predictors, task: str) -> None:
+    item, form = WIDEST[task]
+    app = create_app({task: predictors[task]}, Limits(inputs=1, characters=500))
+    client = TestClient(app, "http://127.0.0.1")
+    body = json.dumps({"inputs": [item]})  # escaped, as by default
+    headers = {"content-type": "application/json"}
+    assert client.post(f"/predict/{task}", content=body, headers=headers).status_code == 200
+    assert client.post(f"/try/{task}", data=form).status_code == 200
+
+
+def test_the_keys_of_many_short_turns_are_not_too_large() -> None:
+    body = json.dumps({"inputs": [{"turns": [{"role": "assistant", "text": "好"}] * TURNS}]}, indent=4)
+    assert len(body) < largest_body("dialogue", Limits(inputs=1, characters=1))
 
 
 def test_other_hosts_are_refused_on_loopback_only(predictors: Predictors) -> None:
