@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +261,7 @@ def _predict(arguments: argparse.Namespace) -> str:
 
     done = 0
     predictor = Predictor(find_model(arguments.task), arguments.precision)
-    for part in predictor.parts(_inputs(arguments), arguments.batch_size):
+    for part in predictor.parts(_inputs(arguments, predictor.check), arguments.batch_size):
         for item, row in part:
             known = {"id": item["id"]} if isinstance(item, dict) and "id" in item else {}
             print(json.dumps(known | row, ensure_ascii=False))
@@ -334,10 +334,17 @@ def _item(line: str, where: str) -> str | dict[str, Any]:
         return dict(json.loads(line))
     except json.JSONDecodeError as error:
         raise UserError(f"{where}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of too many digits, lists too deep in each other
+        raise UserError(f"{where}: cannot be read: {error}") from None
 
 
-def _inputs(arguments: argparse.Namespace) -> Iterator[str | dict[str, Any]]:
-    """Texts from the command line, or lines that are texts or JSON objects, as they come."""
+def _inputs(
+    arguments: argparse.Namespace, check: Callable[[str | dict[str, Any], str], None]
+) -> Iterator[str | dict[str, Any]]:
+    """Texts from the command line, or lines that are texts or JSON objects, as they come.
+
+    ``check`` is given each line's with file and line, and raises UserError for one that is wrong.
+    """
     if arguments.input:
         yield from arguments.input
         return
@@ -353,7 +360,9 @@ def _inputs(arguments: argparse.Namespace) -> Iterator[str | dict[str, Any]]:
             except UnicodeDecodeError as error:
                 raise UserError(f"{name}:{number}: not UTF-8 at byte {error.start} of the line") from None
             if line.strip():
-                yield _item(line, f"{name}:{number}")
+                item = _item(line, f"{name}:{number}")
+                check(item, f"{name}:{number}")
+                yield item
 
 
 def _generate(arguments: argparse.Namespace) -> str:
@@ -385,7 +394,7 @@ def _annotate(arguments: argparse.Namespace) -> str:
         raise UserError(f"{predictor.name} is fine-tuned for no task")
     arguments.input = []
     inputs = (
-        list(_inputs(arguments))
+        list(_inputs(arguments, predictor.check))
         if arguments.file
         else list(read_examples(Path("data/tasks") / predictor.name, "test"))
     )

@@ -128,7 +128,8 @@ class Predictor:
     ) -> list[dict[str, Any]]:
         """A prediction for each input.
 
-        ``on_progress`` is told how many inputs are done. Raises UserError naming an input that lacks a field.
+        ``on_progress`` is told how many inputs are done. Raises UserError naming an input that lacks a field
+        or has a wrong one.
         """
         found: list[dict[str, Any]] = []
         for part in self.parts(inputs, batch_size):
@@ -149,25 +150,26 @@ class Predictor:
         while part := list(islice(rows, 16 * size if self.task else 1)):
             with self._computing():
                 if self.task:
-                    examples = [self.example(item, number) for number, item in part]
+                    examples = [self.example(item, f"input {number}") for number, item in part]
                     found = self.family.predict(self.model, examples, size)
                 else:
-                    found = [self._answer(_text(item, number)) for number, item in part]
+                    found = [self._answer(_text(item, f"input {number}")) for number, item in part]
             yield [(item, prediction) for (_, item), prediction in zip(part, found, strict=True)]
 
     def generate(self, prompt: str, generation: Generation, seed: int) -> str:
         """What the model writes after, or in answer to, ``prompt``; the same again for the same seed.
 
-        Raises UserError where the model does not write.
+        Raises UserError where the model does not write, or the prompt has half a character.
         """
         import torch
 
         if self.task and self.family.generates:
+            example = self.example(prompt, "the prompt")
             task = self.task.model_copy(update={"generation": generation})
             family = type(self.family)(task, self.tokenizer)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                return str(family.predict(self.model, [self.example(prompt)], 1)[0]["prediction"])
+                return str(family.predict(self.model, [example], 1)[0]["prediction"])
         if self.task or self._answer == self._fill:
             raise UserError(f"{self.name} does not write text; see textmill predict")
         from textmill.tasks.sequence_to_sequence import generation_settings
@@ -175,7 +177,7 @@ class Predictor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             settings = generation_settings(generation, self.tokenizer)
-            return str(self._write(prompt, settings)["prediction"])
+            return str(self._write(_text(prompt, "the prompt"), settings)["prediction"])
 
     def _computing(self) -> AbstractContextManager[None]:
         import torch
@@ -183,8 +185,15 @@ class Predictor:
         mixed = self.precision == "bf16-mixed"
         return torch.autocast(self.model.device.type, torch.bfloat16, enabled=mixed)
 
-    def example(self, item: Input, number: int = 1) -> Example:
-        """An input as an example of the family, checked."""
+    def check(self, item: Input, where: str) -> None:
+        """Raise UserError, which begins with ``where``, if no prediction can be made for the input."""
+        if self.task:
+            self.example(item, where)
+        else:
+            _text(item, where)
+
+    def example(self, item: Input, where: str = "input 1") -> Example:
+        """An input as an example of the family, checked as by ``check``."""
         assert self.task is not None
         fields = inputs_of(self.task.family)
         if isinstance(item, str):
@@ -193,15 +202,13 @@ class Predictor:
         for field in fields:
             if field not in example and field != "pair":
                 wanted = ", ".join(fields)
-                raise UserError(f"input {number}: {field} is missing; {self.name} needs {wanted}")
+                raise UserError(f"{where}: {field} is missing; {self.name} needs {wanted}")
         for field in ("text", "pair", "question", "context", "source"):
             if field in example and not isinstance(example[field], str):
-                raise UserError(
-                    f"input {number}: {field}: expected text, found {type(example[field]).__name__}"
-                )
-        problem = _misplaced(example) or _unanswerable(example)
+                raise UserError(f"{where}: {field}: expected text, found {type(example[field]).__name__}")
+        problem = _misplaced(example) or _unanswerable(example) or _half_character(item)
         if problem:
-            raise UserError(f"input {number}: {problem}")
+            raise UserError(f"{where}: {problem}")
         return example
 
     def _fill(self, text: str) -> dict[str, Any]:
@@ -282,10 +289,26 @@ def _unanswerable(example: Example) -> str | None:
     return None
 
 
-def _text(item: Input, number: int) -> str:
-    text = item if isinstance(item, str) else item.get("text")
+def _half_character(item: Mapping[str, Any]) -> str | None:
+    """The field that has half a character, if any: a surrogate without its other, which JSON can say and no
+    tokenizer takes, nor a file that the field is written to with the prediction."""
+    for field, value in item.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return f"{field}: half a character (\\u{ord(text[error.start]):x} without its other half)"
+    return None
+
+
+def _text(item: Input, where: str) -> str:
+    """The text that a pretrained model reads, checked."""
+    item = {"text": item} if isinstance(item, str) else item
+    text = item.get("text")
     if not isinstance(text, str):
-        raise UserError(f"input {number}: text is missing")
+        raise UserError(f"{where}: text is missing")
+    if problem := _half_character(item):
+        raise UserError(f"{where}: {problem}")
     return text
 
 

@@ -151,14 +151,13 @@ def _add_task(
 
     async def predict(body: many) -> Answer:
         items = [_plain(item) for item in body.inputs]
-        if predictor.task:  # before they are put together with other people's
-            for number, item in enumerate(items, 1):
-                predictor.example(item, number)
+        for number, item in enumerate(items, 1):  # before they are put together with other people's
+            predictor.check(item, f"input {number}")
         return Answer(task=name, predictions=await batcher.submit(items))
 
     async def explained(body: one) -> Explained:
         item = _plain(body)
-        predictor.example(item)
+        predictor.check(item, "input 1")
         found = await in_pool(explain, predictor, item)
         told: Any = found.data["prediction"]  # a second one might be of another text
         return Explained(task=name, prediction=told, explanation=found.data, html=found.html_fragment())

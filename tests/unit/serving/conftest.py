@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,11 @@ def folders(
 def predictors(folders: dict[str, Path]) -> dict[str, Predictor]:
     """The models of the folders, loaded."""
     return {name: Predictor(folder) for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="session")
+def pretrained(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a decoder as pretraining leaves it, without a card."""
+    folder = tmp_path_factory.mktemp("root") / "pretrained" / "decoder"
+    shutil.copytree(folders["dialogue"], folder, ignore=shutil.ignore_patterns("textmill.json"))
+    return folder

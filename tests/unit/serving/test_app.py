@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,14 @@ def test_a_prediction_is_explained_as_data_and_as_html(client: TestClient, predi
         assert told["explanation"]["tokens"]
         assert told["html"].startswith("<section")
     assert client.post("/explain/sentiment", json={"text": ""}).status_code == 422
+
+
+def test_a_pretrained_model_answers_and_is_explained(pretrained: Path) -> None:
+    client = TestClient(create_app({"decoder": Predictor(pretrained)}, LIMITS), "http://127.0.0.1")
+    assert client.post("/predict/decoder", json={"inputs": [{"text": "好 day"}]}).status_code == 200
+    found = client.post("/explain/decoder", json={"text": "好 day"})
+    assert found.status_code == 200
+    assert found.json()["prediction"]["prediction"].startswith("好 day")
 
 
 def test_what_is_served_is_described(client: TestClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from textmill import cli
 from textmill.errors import UserError
-from textmill.params import Generation
+from textmill.params import Generation, load
 from textmill.prediction import Predictor, find_model
 from textmill.serving import Limits, serve
 
@@ -57,6 +58,38 @@ def test_no_input_is_told(folders: Folders, monkeypatch: Any, capsys: Any) -> No
     with pytest.raises(SystemExit):
         run(monkeypatch, capsys, "predict", str(folders["sentiment"]))
     assert "no input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["sentiment", "pretrained"])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"txt": "a"}, "text is missing"),
+        ({"text": "坏 \ud83d"}, r"text: half a character (\ud83d without its other half)"),
+        ({"text": "a", "id": ["\udc00"]}, r"id: half a character (\udc00 without its other half)"),
+    ],
+)
+def test_a_line_that_cannot_be_predicted_is_named(
+    folders: Folders,
+    pretrained: Path,
+    tmp_path: Path,
+    monkeypatch: Any,
+    capsys: Any,
+    task: str,
+    line: Any,
+    message: str,
+) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(f"good\n\n{json.dumps(line)}\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, capsys, "predict", str(folders.get(task, pretrained)), "--file", str(path))
+    assert f"{path}:3: {message}" in capsys.readouterr().err
+
+
+def test_a_prompt_with_half_a_character_is_told(folders: Folders, pretrained: Path) -> None:
+    for folder in (folders["dialogue"], pretrained):
+        with pytest.raises(UserError, match=r"the prompt: \w+: half a character \(\\udcff"):
+            Predictor(folder).generate("Good \udcff", load().generation, 0)
 
 
 def test_generation_follows_its_options_and_its_seed(folders: Folders, monkeypatch: Any, capsys: Any) -> None:
@@ -109,8 +142,6 @@ def test_the_least_sure_of_a_file_are_written_for_annotation(
 
 
 def test_a_model_of_another_version_is_told(folders: Folders, tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "old"
     shutil.copytree(folders["sentiment"], folder)
     card = json.loads((folder / "textmill.json").read_text(encoding="utf-8"))
@@ -120,18 +151,13 @@ def test_a_model_of_another_version_is_told(folders: Folders, tmp_path: Path) ->
         Predictor(folder)
 
 
-def test_a_pretrained_decoder_goes_on_from_the_prompt(folders: Folders, tmp_path: Path) -> None:
-    import shutil
-
-    from textmill.params import load
-
-    folder = tmp_path / "pretrained" / "decoder"
-    shutil.copytree(folders["dialogue"], folder, ignore=shutil.ignore_patterns("textmill.json"))
-    assert find_model("decoder", tmp_path) == folder
-    written = Predictor(folder).generate("Mara Velt", load().generation, 0)
+def test_a_pretrained_decoder_goes_on_from_the_prompt(pretrained: Path) -> None:
+    root = pretrained.parents[1]
+    assert find_model("decoder", root) == pretrained
+    written = Predictor(pretrained).generate("Mara Velt", load().generation, 0)
     assert written.startswith("Mara Velt")
     with pytest.raises(UserError, match="no model 'encoder'; known: decoder"):
-        find_model("encoder", tmp_path)
+        find_model("encoder", root)
 
 
 @pytest.mark.parametrize(
