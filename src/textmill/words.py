@@ -16,11 +16,17 @@ _WIDE = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3040-\u30ff\u3105-\u312f\u31a0-\u31bf"
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
 )
-_WORD = re.compile(rf"[{_WIDE}]|[^\W_{_WIDE}]+")
+# What is written on, under or after another character and belongs to it: vowels of Indian scripts, tones,
+# and of the further planes Adlam's signs and the selectors of a character's variant.
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c).startswith("M"))
+_MARKS += "\U0001e944-\U0001e94a\U000e0100-\U000e01ef"
+_WORD = re.compile(rf"[{_WIDE}][{_MARKS}]*|(?:[^\W_{_WIDE}]+[{_MARKS}]*)+")
 _HAN = re.compile(rf"[{_WIDE}]")
+# Beside these no space stands: such characters, and the punctuation and full-width forms set with them.
+_UNSPACED = re.compile(rf"[{_WIDE}\u3000-\u303f\uff00-\uffef]")
 # One piece of text: a character of such a script alone, or a run of anything else up to the next
 # space or such character, with the space before it.
-_PIECE = re.compile(rf"\s*(?:[{_WIDE}]|[^\s{_WIDE}]+)|\s+$")
+_PIECE = re.compile(rf"\s*(?:[{_WIDE}][{_MARKS}]*|[^\s{_WIDE}]+)|\s+$")
 # The end of a sentence: a stop before white space, a Chinese stop, the end of a line.
 _END = re.compile(r"[.!?]+[\"'”’)]*(?=\s|$)|[。！？]+[\"”’」』）]*|\n+")
 _ARTICLES = {"a", "an", "the"}
@@ -82,14 +88,21 @@ def answer_tokens(text: str) -> list[str]:
 
 
 def join_tokens(tokens: Sequence[str], joiner: str | None = None) -> tuple[str, list[tuple[int, int]]]:
-    """The text of the tokens and the place of each; by default a space stands except beside Chinese."""
+    """The text of the tokens and the place of each; ``joiner`` stands between them.
+
+    By default a space stands, except beside Chinese and its punctuation, and nowhere in a Chinese text whose
+    tokens are single characters.
+    """
+    if joiner is None and all(len(token) == 1 for token in tokens) and any(map(has_han, tokens)):
+        joiner = ""
     parts: list[str] = []
     places: list[tuple[int, int]] = []
     length = 0
     for i, token in enumerate(tokens):
         between = joiner
         if between is None:
-            between = "" if i == 0 or has_han(tokens[i - 1][-1]) or has_han(token[0]) else " "
+            close = i > 0 and (_UNSPACED.match(tokens[i - 1][-1]) or _UNSPACED.match(token[0]))
+            between = "" if close else " "
         between = "" if i == 0 else between
         places.append((length + len(between), length + len(between) + len(token)))
         parts += [between, token]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.words import answer_tokens, has_han, pieces, sentences, trim, word_offsets, words
+from textmill.words import answer_tokens, has_han, join_tokens, pieces, sentences, trim, word_offsets, words
 
 
 def test_words_are_runs_of_letters_or_single_chinese_characters() -> None:
@@ -11,6 +11,26 @@ def test_words_are_runs_of_letters_or_single_chinese_characters() -> None:
     assert words("她在Ulmen工作了3年。") == ["她", "在", "ulmen", "工", "作", "了", "3", "年"]
     text = "她在Ulmen工作"
     assert [text[a:b] for a, b in word_offsets(text)] == ["她", "在", "Ulmen", "工", "作"]
+
+
+def test_vowels_and_tones_written_as_marks_belong_to_their_word() -> None:
+    assert words("हिन्दी दिन") == ["हिन्दी", "दिन"]
+    assert words("ọ̀rọ̀") == ["ọ̀rọ̀"]
+    assert words("nai\u0308ve") == ["nai\u0308ve"]
+    assert words("葛\U000e0100城") == ["葛\U000e0100", "城"]
+    assert list(pieces("葛\U000e0100城")) == [(0, 2), (2, 3)]
+
+
+def test_no_space_stands_beside_chinese_punctuation_nor_in_a_text_of_single_characters() -> None:
+    text = "我说：“你好。”（2019）NLP"
+    joined, places = join_tokens(list(text))
+    assert joined == text
+    assert places[:2] == [(0, 1), (1, 2)]
+    assert (
+        join_tokens(["在", "（", "2019", "）", "，", "Norbi", "Tools", "工作"])[0]
+        == "在（2019），Norbi Tools工作"
+    )
+    assert join_tokens(["a", "b"])[0] == "a b"
 
 
 def test_sentences_end_at_full_stops_of_both_languages_and_not_inside_numbers() -> None:
