@@ -129,8 +129,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         response.headers.update(HEADERS)
         return response
 
-    families = [predictor.task.family if predictor.task else None for predictor in predictors.values()]
-    app.add_middleware(BodyLimit, limit=max(largest_body(family, limits) for family in families))
+    app.add_middleware(BodyLimit, limit=largest_body(limits))
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     return app

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from textmill.serving import Limits
 
 TURNS = 100  # of one conversation
-# Texts of one input, where there may be several; the page's form repeats the arguments of a relation.
-TEXTS: dict[str | None, int] = {
-    "sequence_classification": 2,
-    "relation_classification": 2,
-    "span_extraction": 2,
-    "dialogue": TURNS,
-}
+TEXTS = 2  # of one input at most; the page's form repeats the arguments of a relation
+KEYS = 16000  # bytes of one input beside its texts: the keys of so many turns
 
 
 class _Strict(BaseModel):
@@ -72,7 +67,19 @@ def input_model(family: str | None, limits: Limits) -> type[BaseModel]:
     text: Any = Annotated[str, Field(min_length=1, max_length=limits.characters, pattern=r"\S")]
     role: Any = Literal["user", "assistant"]
     turn = create_model("Turn", __base__=_Strict, role=(role, ...), text=(text, ...))
-    turns: Any = Annotated[list[turn], Field(min_length=1, max_length=TURNS)]  # type: ignore[valid-type]
+
+    def short(said: list[Any]) -> list[Any]:
+        """The turns, which together may be as long as a text."""
+        length = sum(len(each.text) for each in said)
+        if length > limits.characters:
+            raise ValueError(f"the turns have {length:,} characters, at most {limits.characters:,} together")
+        return said
+
+    turns: Any = Annotated[
+        list[turn],  # type: ignore[valid-type]
+        Field(min_length=1, max_length=TURNS),
+        AfterValidator(short),
+    ]
     fields: dict[str | None, dict[str, Any]] = {
         None: {"text": (text, ...)},
         "sequence_classification": {"text": (text, ...), "pair": (text | None, None)},
@@ -95,10 +102,10 @@ def request_model(family: str | None, limits: Limits) -> type[BaseModel]:
     return made
 
 
-def largest_body(family: str | None, limits: Limits) -> int:
+def largest_body(limits: Limits) -> int:
     """Bytes of a body that none exceeds which ``limits`` allow: twelve a character, and the keys.
 
     Twelve are the two escaped surrogates in JSON, and the four escaped bytes in a form, of a character
     beyond the basic plane.
     """
-    return limits.inputs * TEXTS.get(family, 1) * (12 * limits.characters + 1000)
+    return limits.inputs * (12 * TEXTS * limits.characters + KEYS)
