@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from textmill.errors import UserError
 from textmill.params import Generation, Task
-from textmill.records import EXAMPLE_FIELDS, Example, read_json, write_json
+from textmill.records import EXAMPLE_FIELDS, Example, half_character, read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -206,7 +206,7 @@ class Predictor:
         for field in ("text", "pair", "question", "context", "source"):
             if field in example and not isinstance(example[field], str):
                 raise UserError(f"{where}: {field}: expected text, found {type(example[field]).__name__}")
-        problem = _misplaced(example) or _unanswerable(example) or _half_character(item)
+        problem = _misplaced(example) or _unanswerable(example) or half_character(item)
         if problem:
             raise UserError(f"{where}: {problem}")
         return example
@@ -289,25 +289,13 @@ def _unanswerable(example: Example) -> str | None:
     return None
 
 
-def _half_character(item: Mapping[str, Any]) -> str | None:
-    """The field that has half a character, if any: a surrogate without its other, which JSON can say and no
-    tokenizer takes, nor a file that the field is written to with the prediction."""
-    for field, value in item.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            return f"{field}: half a character (\\u{ord(text[error.start]):x} without its other half)"
-    return None
-
-
 def _text(item: Input, where: str) -> str:
     """The text that a pretrained model reads, checked."""
     item = {"text": item} if isinstance(item, str) else item
     text = item.get("text")
     if not isinstance(text, str):
         raise UserError(f"{where}: text is missing")
-    if problem := _half_character(item):
+    if problem := half_character(item):
         raise UserError(f"{where}: {problem}")
     return text
 

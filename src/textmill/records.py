@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ EXAMPLE_FIELDS: dict[str, tuple[str, ...]] = {
     "dialogue": ("turns",),
 }
 
+BESIDE = ("id", "language", "group")  # what an example of any family may have beside them
+
 Example = dict[str, Any]
 
 
@@ -48,6 +50,20 @@ def example_texts(example: Example) -> list[str]:
         for key in ("text", "pair", "question", "context", "source", "target")
         if example.get(key)
     ]
+
+
+def half_character(record: Mapping[str, Any]) -> str | None:
+    """What is wrong with the field, if any, that has half a character: a surrogate without its other.
+
+    JSON can say one, and no file can hold it and no tokenizer takes it.
+    """
+    for field, value in record.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return f"{field}: half a character (\\u{ord(text[error.start]):x} without its other half)"
+    return None
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:

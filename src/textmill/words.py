@@ -23,7 +23,7 @@ _MARKS += "\U0001e944-\U0001e94a\U000e0100-\U000e01ef"
 _WORD = re.compile(rf"[{_WIDE}][{_MARKS}]*|(?:[^\W_{_WIDE}]+[{_MARKS}]*)+")
 _HAN = re.compile(rf"[{_WIDE}]")
 # Beside these no space stands: such characters, and the punctuation and full-width forms set with them.
-_UNSPACED = re.compile(rf"[{_WIDE}\u3000-\u303f\uff00-\uffef]")
+_UNSPACED = re.compile(rf"[{_WIDE}\u3001-\u303f\uff01-\uffef]")
 # One piece of text: a character of such a script alone, or a run of anything else up to the next
 # space or such character, with the space before it.
 _PIECE = re.compile(rf"\s*(?:[{_WIDE}][{_MARKS}]*|[^\s{_WIDE}]+)|\s+$")

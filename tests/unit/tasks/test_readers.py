@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
+import io
 import json
 import re
 import zipfile
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 
 from textmill.errors import UserError
@@ -260,7 +263,9 @@ def test_tags_that_do_not_fit_are_told(run: Prepare, row: Any, told: str) -> Non
 def test_a_scheme_that_there_is_not_is_told(run: Prepare, form: str) -> None:
     content = "Mara B-person\n" if form == "conll" else '{"tokens": ["Mara"], "tags": ["B-person"]}'
     where: Any = {"format": form, "options": {"scheme": "bio"}, "fields": {"tokens": "tokens"}}
-    with pytest.raises(UserError, match=r"data\.options\.scheme: expected iob1, iob2, bioes, found 'bio'"):
+    with pytest.raises(
+        UserError, match=r"data\.options\.scheme: expected iob1 or iob2 or bioes or bmes, found 'bio'"
+    ):
         run("entities", {"a.txt": content}, **where)
 
 
@@ -367,7 +372,7 @@ BAD: list[tuple[str, str, str | bytes, dict[str, Any], str]] = [
     ("sentiment", "a.parquet", b"PAR? broken", {"format": "parquet"}, r"a\.parquet: not Parquet"),
     ("sentiment", "a.txt", "x good\n", {"format": "text", "options": {"pattern": r"(?P<label>\d) (?P<text>.*)"}}, r"a\.txt:1: pattern:"),
     ("entities", "a.txt", "Mara B-person\nmet O\n\nVelt I-person\n", {"format": "conll"}, r"a\.txt:4: tag: 'I-person'"),
-    ("entities", "a.txt", "Mara B-person\nmet\n", {"format": "conll"}, r"a\.txt:1: line 2: tag: found 1 column"),
+    ("entities", "a.txt", "Mara B-person\nmet\n", {"format": "conll"}, r"a\.txt:1: line 2: columns: found 1, expected 2"),
     ("entities", "a.jsonl", '{"text": "Mara", "spans": [{"start": 0, "end": 9, "label": "person"}]}', {"format": "jsonl"}, r"a\.jsonl:1: spans: 0 to 9 is outside the text of 4"),
     ("entities", "a.jsonl", '{"text": "Mara V", "spans": [{"start": 1, "end": 5, "label": "person", "text": "Mara"}]}', {"format": "jsonl"}, r"spans: says 'Mara', but the text at 1 to 5 is 'ara '"),
     ("entities", "a.jsonl", '{"text": "Mara V", "spans": [{"start": 0, "end": 5, "label": "person"}, {"start": 3, "end": 6, "label": "person"}]}', {"format": "jsonl"}, r"spans: 0 to 5 and 3 to 6 overlap"),
@@ -396,7 +401,7 @@ MALFORMED: list[tuple[str, str, str, str, str]] = [
     ("entities", "jsonl", '{"text": "Mara", "spans": []}', '{"text": "Mara V", "spans": [{"start": 0, "end": 4, "label": "person", "text": null}]}', r"spans: says 'None'"),
     ("entities", "jsonl", '{"text": "Mara", "spans": []}', f'{{"text": {DEEP}', "nested too deeply"),
     ("entities", "jsonl", '{"text": "Mara", "spans": []}', '{"text": "Mara \\ud83d", "spans": []}', r"text: half a character \(\\ud83d"),
-    ("entities", "jsonl", '{"text": "Mara", "spans": []}', '{"text": "Mara", "id": {"a": "\\ud83d"}, "spans": []}', "id: half a character"),
+    ("entities", "jsonl", '{"text": "Mara", "spans": []}', '{"text": "Mara", "id": "\\ud83d", "spans": []}', "id: half a character"),
     ("sentiment", "jsonl", '{"text": "Mara", "label": "positive"}', '{"text": "Mara", "\\ud83d": "positive"}', r"found text, \\ud83d"),
     ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "label": null}', "malformed"),
     ("entities", "doccano", '{"text": "Mara", "label": []}', '{"text": "Mara", "label": 1}', "malformed"),
@@ -546,6 +551,7 @@ def test_broken_lines_of_pairs_semeval_and_brat_can_be_skipped(run: Prepare, tmp
         "b/x.txt": "Mara",
         "b/x.ann": b"T1\tperson 0 4\tMara\n#1\tcaf\xe9\n",
         "b/y.txt": b"caf\xe9",
+        "b/y.ann": "",
     }
     found = run("entities", {**notes, **broken}, format="brat", train="b", on_bad_row="skip")
     assert len(_all(found)) == 20
@@ -667,3 +673,138 @@ def test_a_limit_draws_training_examples_by_seed(run: Prepare) -> None:
     found = run("sentiment", {"a.jsonl": content}, format="jsonl", limit=7)
     assert len(found["train"]) == 7
     assert len(found["test"]) == 10
+
+
+def test_tokens_with_spaces_and_lines_of_another_width_in_conll(run: Prepare, tmp_path: Path) -> None:
+    content = "".join(f"In\tO\nNew York\tB-company\n{i} 000\tO\n\n" for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll"))
+    assert {e["text"] for e in found} == {f"In New York {i} 000" for i in range(20)}
+    four = "".join(f"Mara NNP x B-person\nmet{i} VBZ x O\n\n" for i in range(20))
+    with pytest.raises(UserError, match=r"a\.txt:61: line 62: columns: found 3, expected 4"):
+        run("entities", {"a.txt": four + "Mara NNP x B-person\nmet VBZ O\n"}, format="conll")
+    with pytest.raises(UserError, match="token 7 and tag -1: there are 4 columns, from 0"):
+        run("entities", {"a.txt": four}, format="conll", options={"token": 7})
+
+
+def test_bmes_is_bioes_with_m(run: Prepare) -> None:
+    content = "".join(f"韦 B-person\n玛 M-person\n拉 E-person\n{i} O\n她 S-person\n\n" for i in range(20))
+    for options in ({}, {"scheme": "bmes"}):
+        found = _all(run("entities", {"a.txt": content}, format="conll", options=options))
+        assert {tuple(e["text"][s["start"] : s["end"]] for s in e["spans"]) for e in found} == {
+            ("韦玛拉", "她")
+        }
+
+
+def test_answers_begin_where_the_row_says(run: Prepare) -> None:
+    rows = "".join(f"q{i},Who was {i}?,Bob saw Bob and {i},Bob,{i % 2 * 8}.0\n" for i in range(20))
+    found = _all(run("questions", {"a.csv": "id,question,context,answer,start\n" + rows}, format="csv", fields={"answer": "answer"}))  # fmt: skip
+    assert {e["id"]: e["answers"][0]["start"] for e in found} == {f"q{i}": i % 2 * 8 for i in range(20)}
+    none = {"id": "n", "question": "What?", "answers": [{"text": "", "answer_start": -1}]}
+    paragraphs = [
+        {"context": f"Mara {i}", "qas": [{**none, "id": str(i), "question": f"What {i}?"}]} for i in range(20)
+    ]
+    squad = json.dumps({"data": [{"paragraphs": paragraphs}]})
+    assert all(not e["answers"] for e in _all(run("questions", {"b.json": squad}, format="squad")))
+
+
+@pytest.mark.parametrize("form", ["doccano", "label_studio"])
+def test_several_labels_are_for_tasks_that_take_several(run: Prepare, form: str) -> None:
+    def item(i: int, labels: list[str]) -> Any:
+        if form == "doccano":
+            return {"text": f"good {i}", "label": labels}
+        result = [{"type": "choices", "value": {"choices": labels}}] if labels else []
+        return {"data": {"text": f"good {i}"}, "annotations": [{"result": result}]}
+
+    def content(rows: list[Any]) -> str:
+        return "\n".join(map(json.dumps, rows)) if form == "doccano" else json.dumps(rows)
+
+    one = [item(i, ["positive"]) for i in range(20)]
+    with pytest.raises(UserError, match="label: there are 2, 'positive', 'negative', and the task takes one"):
+        run("sentiment", {"a.json": content([*one, item(20, ["positive", "negative"])])}, format=form)
+    task = {"multi_label": True, "gate": {"metric": "micro_f1"}}
+    several = content([*one, item(20, ["positive", "negative"]), item(21, [])])
+    found = _all(run("sentiment", {"b.json": several}, format=form, task=task))
+    assert sorted(len(e["label"]) for e in found) == [0, *[1] * 20, 2]
+
+
+def test_a_span_of_several_labels_is_a_bad_row(run: Prepare) -> None:
+    value = {"start": 0, "end": 4, "text": "Mara", "labels": ["person", "company"]}
+    item = {"data": {"text": "Mara met"}, "annotations": [{"result": [{"type": "labels", "value": value}]}]}
+    with pytest.raises(UserError, match="spans: 0 to 4 has 'person', 'company', and a span takes one"):
+        run("entities", {"a.json": json.dumps([item])}, format="label_studio")
+
+
+def test_a_text_and_its_annotations_stand_side_by_side(run: Prepare) -> None:
+    files = {f"d{i}.{end}": f"Mara {i}" if end == "txt" else "" for i in range(20) for end in ("txt", "ann")}
+    assert all(e["spans"] == [] for e in _all(run("entities", files, format="brat", train=".")))
+    with pytest.raises(UserError, match=r"readme\.txt: ann: there is no .*readme\.ann beside it"):
+        run("entities", {**files, "readme.txt": "About"}, format="brat", train=".")
+    with pytest.raises(UserError, match=r"lost\.ann: txt: there is no .*lost\.txt beside it"):
+        run("entities", {**files, "lost.ann": "T1\tperson 0 4\tMara\n"}, format="brat", train=".")
+
+
+def test_ids_that_begin_anew_in_each_split_are_replaced(run: Prepare) -> None:
+    files = {
+        name: "id,text,label\n" + "".join(f"{i},{name} {i},1\n" for i in range(size))
+        for name, size in (("a.csv", 30), ("b.csv", 10), ("c.csv", 10))
+    }
+    ids = [
+        e["id"] for e in _all(run("sentiment", files, format="csv", dev="b.csv", test="c.csv", **SENTIMENT))
+    ]
+    assert len(set(ids)) == 50
+    assert {"train-1", "dev-1", "test-1", "29"} <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"options": {"headers": False}}, "options.headers: unknown; did you mean header"),
+        ({"options": {"unplaced": "mend"}}, "options.unplaced: unknown; format csv has encoding, header"),
+        ({"options": {"header": "no"}}, "options.header: expected true or false, found 'no'"),
+        ({"options": {"encoding": 5}}, "options.encoding: expected text, found 5"),
+        ({"fields": {"lable": "label"}}, "fields.lable: unknown; did you mean label"),
+        ({"fields": {"label": 1.5}}, "fields.label: expected a name or a number, found 1.5"),
+        (
+            {"format": "text", "options": {"unit": "lines"}},
+            "options.unit: expected line or file, found 'lines'",
+        ),
+        ({"format": "conll", "options": {"token": "0"}}, "options.token: expected a whole number, found '0'"),
+    ],
+)
+def test_options_and_fields_that_no_reader_knows_are_told(run: Prepare, data: Any, told: str) -> None:
+    with pytest.raises(UserError, match=rf"tasks\.sentiment\.data\.{told}"):
+        run("sentiment", {"a.csv": "text,label\ngood,1\n"}, **{"format": "csv", **data})
+
+
+def test_a_row_with_a_stray_quote_can_be_skipped(run: Prepare, tmp_path: Path) -> None:
+    rows = [f"good {i},1\n" for i in range(20)]
+    content = "text,label\n" + "".join([*rows[:5], '"good" indeed,1\n', *rows[5:]])
+    found = run("sentiment", {"a.csv": content}, format="csv", on_bad_row="skip", **SENTIMENT)
+    assert len(_all(found)) == 20
+    (skipped,) = read_jsonl(tmp_path / "out" / "skipped.jsonl")
+    assert skipped["place"].endswith("a.csv:7")
+    assert "not a row of csv" in skipped["problem"]
+    assert skipped["row"] == '"good" indeed,1'
+
+
+def test_a_column_of_dates_may_be_the_group(run: Prepare) -> None:
+    day = datetime.date(2024, 1, 1)
+    table = polars.DataFrame(
+        {
+            "text": [f"good {i}" for i in range(40)],
+            "label": ["1"] * 40,
+            "group": [day + datetime.timedelta(days=i // 2) for i in range(40)],
+        }
+    )
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    found = run("sentiment", {"a.parquet": buffer.getvalue()}, format="parquet", **SENTIMENT)
+    assert {e["group"] for e in _all(found)} >= {"2024-01-01", "2024-01-20"}
+
+
+def test_a_member_of_an_archive_may_have_brackets_in_its_name(run: Prepare) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("data[1].csv", "text,label\n" + "".join(f"good {i},1\n" for i in range(20)))
+    found = run("sentiment", {"all.zip": packed.getvalue()}, format="csv", train="all.zip/data[1].csv", **SENTIMENT)  # fmt: skip
+    assert len(_all(found)) == 20

@@ -14,7 +14,7 @@ from typing import Any
 
 from textmill.errors import UserError
 from textmill.tasks.inspect.layout import WORDS
-from textmill.tasks.readers.conll import columns_of
+from textmill.tasks.readers.conll import columns_of, layout
 from textmill.tasks.readers.documents import SEMEVAL_LINE, parts
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import shorten
@@ -254,8 +254,9 @@ def _is_conll(lines: Sequence[str]) -> bool:
 
 def _conll(lines: Sequence[str]) -> Found:
     sentences: list[list[list[str]]] = [[]]
+    divider, _ = layout(lines)
     for line in lines:
-        columns = columns_of(line)
+        columns = columns_of(line, divider)
         if line.startswith("# ") and not sentences[-1] and not re.fullmatch(TAG, columns[-1]):
             continue  # a comment
         if columns and columns[0] != "-DOCSTART-":

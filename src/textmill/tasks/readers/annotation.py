@@ -18,21 +18,26 @@ EXAMPLE_ID = "example"  # in doccano's files, whose own id is the row's number i
 
 
 def read_brat(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
-    """A folder of NAME.txt with NAME.ann: text-bound annotations (T), and relations (R) between them.
+    """A folder of NAME.txt with NAME.ann each: text-bound annotations (T), relations (R) between them.
 
     Where the offsets fit only a text whose lines end in \\r\\n, the text is kept so.
     """
     texts = {f.name.removesuffix(".txt"): f for f in files if f.name.endswith(".txt")}
     notes = {f.name.removesuffix(".ann"): f for f in files if f.name.endswith(".ann")}
     encoding = task.data.options.get("encoding")
-    for name, file in texts.items():
-        both = [file, notes[name]] if name in notes else [file]
+    for name in sorted(texts | notes):
+        if name not in texts or name not in notes:
+            lacking, found = ("ann", texts[name]) if name in texts else ("txt", notes[name])
+            yield Row(found.name, None, f"{lacking}: there is no {name}.{lacking} beside it")
+            continue
+        file = texts[name]
+        both = [file, notes[name]]
         broken = [(f"{f.name}:{n}", bad, line) for f in both for n, line, bad in f.numbered(encoding) if bad]
         if broken:
             place, problem, line = broken[0]
             yield Row(place, None, problem, line)
             continue
-        lines = notes[name].lines(encoding) if name in notes else []
+        lines = notes[name].lines(encoding)
         problem = ""
         for text in dict.fromkeys((file.text(encoding), file.text(encoding, keep_ends=True))):
             try:
@@ -116,6 +121,10 @@ def _label_studio_rows(place: str, item: Any, field: str, task: Task) -> Iterato
                 )
                 yield Row(place, None, problem)
                 return
+            if len(value["labels"]) > 1:
+                told = f"{start} to {end} has {', '.join(map(repr, value['labels']))}, and a span takes one"
+                yield Row(place, None, f"spans: {told}")
+                return
             key = result.get("id", str(n))
             spans[key] = {"start": start, "end": end, "label": value["labels"][0]}
     kept = {key: item["data"].get(task.data.fields.get(key, key)) for key in KEPT}
@@ -129,8 +138,6 @@ def read_doccano(files: Sequence[File], task: Task, split: str) -> Iterator[Row]
     or whose project counts grapheme clusters and has one code point in each.
     """
     counted = task.data.options.get("offsets", "utf-16")
-    if counted not in ("utf-16", "characters"):
-        raise UserError(f"data.options.offsets: expected utf-16 or characters, found {counted!r}")
     for file in files:
         for number, line, problem in file.numbered(task.data.options.get("encoding")):
             place = f"{file.name}:{number}"
@@ -217,11 +224,14 @@ def _annotated(
     elif task.family == "relation_classification":
         yield from relation_rows(place, text, spans, relations, task, kept)
     elif task.family == "sequence_classification":
-        if not choices:
-            yield Row(place, None, "label: there is none")
-        else:
+        if task.multi_label or len(choices) == 1:
             label: Any = list(choices) if task.multi_label else choices[0]
             yield Row(place, rename_labels({**kept, "text": text, "label": label}, task))
+        elif choices:
+            told = f"{len(choices)}, {', '.join(map(repr, choices))}, and the task takes one"
+            yield Row(place, None, f"label: there are {told} (multi_label: true takes several)")
+        else:
+            yield Row(place, None, "label: there is none")
     else:
         raise UserError(f"data of format {task.data.format} cannot serve the family {task.family}")
 

@@ -6,21 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
 from textmill.tasks.readers.tags import find_scheme, named_scheme, tag_spans
 from textmill.words import join_tokens
 
-_TAG = re.compile(r"O|[BIESLU]-.+")
+_TAG = re.compile(r"O|[BIMESLU]-.+")
+TABS, BLANKS = r"\t+", r"[ \t]+"  # what divides columns
 
 
 def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
-    """Two to four columns divided by spaces or tabs.
+    """Two to four columns, the same number in every line, divided by spaces and tabs, or by tabs alone.
 
     Options: ``token`` and ``tag`` (column numbers, 0 and -1),
-    ``join`` (what stands between tokens: a space, or nothing beside Chinese characters by default),
-    ``scheme`` (iob1, iob2, bioes; found by itself by default), ``encoding``.
+    ``join`` (what stands between tokens: a space, or nothing beside Chinese by default),
+    ``scheme`` (iob1, iob2, bioes or bmes; found by itself by default), ``encoding``.
     """
     options = task.data.options
     token_at, tag_at, joiner = options.get("token", 0), options.get("tag", -1), options.get("join")
@@ -55,12 +57,12 @@ def _sentences(
     problem: str | None = None
     begin = 1
     lines = list(file.numbered(encoding))
-    width = _width([line for _, line, _ in lines])
+    divider, width = layout([line for _, line, _ in lines])
     for number, line, broken in [*lines, (len(lines) + 1, "", None)]:
         if broken:
             problem = problem or f"line {number}: {broken}"
             continue
-        columns = columns_of(line)
+        columns = columns_of(line, divider)
         if not columns or columns[0] == "-DOCSTART-":
             if tokens or problem:
                 yield begin, tokens, tags, problem
@@ -72,25 +74,34 @@ def _sentences(
         if line.startswith("# ") and not tokens and not is_token:
             begin = number + 1
             continue
+        if len(columns) != width or width < 2:
+            told = f"found {len(columns)}, expected {max(width, 2)}: a token, and a tag"
+            problem = problem or f"line {number}: columns: {told}"
+            continue
         try:
-            if len(columns) < 2:
-                raise IndexError
             token, tag = columns[token_at], columns[tag_at]
         except IndexError:
-            problem = (
-                problem or f"line {number}: tag: found {len(columns)} column, expected a token and a tag"
-            )
-            continue
+            told = f"there are {width} columns, from 0"
+            raise UserError(f"data.options: token {token_at} and tag {tag_at}: {told}") from None
         tokens.append(token)
         tags.append(tag)
 
 
-def columns_of(line: str) -> list[str]:
+def columns_of(line: str, divider: str) -> list[str]:
     """The columns of a line; no-break and full-width spaces divide none, for they stand within tokens."""
-    return re.split(r"[ \t]+", line.strip(" \t")) if line.strip() else []
+    return [cell.strip(" ") for cell in re.split(divider, line.strip(" \t"))] if line.strip() else []
 
 
-def _width(lines: Sequence[str]) -> int:
-    """How many columns most lines have that are no comments for sure."""
-    widths = Counter(len(columns_of(line)) for line in lines if line.strip() and not line.startswith("# "))
-    return widths.most_common(1)[0][0] if widths else 0
+def layout(lines: Sequence[str]) -> tuple[str, int]:
+    """What divides the columns, and how many most lines have that are no comments for sure.
+
+    Tabs alone, between which tokens may have spaces, where more lines agree on the number so.
+    """
+    chosen = [line for line in lines if line.strip() and not line.startswith("# ")]
+    best = (BLANKS, 0, 0)
+    for divider in (BLANKS, TABS):
+        widths = Counter(len(columns_of(line, divider)) for line in chosen)
+        width, agree = widths.most_common(1)[0] if widths else (0, 0)
+        if width > 1 and agree > best[2]:
+            best = divider, width, agree
+    return best[:2]

@@ -113,7 +113,8 @@ def open_files(folder: Path, names: str | Sequence[str]) -> list[File]:
             )
         files += [replace(file, asked=asked) for file in found]
     for file in files:
-        if not file.content.strip():
+        # A text in which brat's annotators found nothing has an empty file beside it.
+        if not file.content.strip() and not file.name.endswith(".ann"):
             raise UserError(f"{file.name}: the file is empty")
     return files
 
@@ -151,7 +152,8 @@ def _archive_of(path: Path) -> tuple[Path, str] | None:
 
 def _members(archive: Path, pattern: str) -> Iterator[File]:
     def wanted(name: str) -> bool:
-        return fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern.rstrip("/") + "/")
+        inside = name.startswith(pattern.rstrip("/") + "/")
+        return inside or name == pattern or fnmatch.fnmatchcase(name, pattern)
 
     try:
         if archive.name.endswith(".zip"):

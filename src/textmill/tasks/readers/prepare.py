@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections import Counter, defaultdict
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from textmill.errors import UserError
 from textmill.params import Task
-from textmill.records import Example, example_texts, write_jsonl
+from textmill.records import Example, example_texts, half_character, write_jsonl
 from textmill.tasks.readers.row import shorten, writable
 from textmill.tasks.readers.table import SPLITS, read_task
 
@@ -66,8 +65,9 @@ def prepare(params: Params, name: str, output: Path) -> dict[str, float | int]:
         splits["train"] = [splits["train"][i] for i in sorted(kept)]
     metrics: dict[str, float | int] = {"skipped": len(skipped)}
     seen = Counter(same_text(example) for example in splits["train"])
+    own = Counter(str(e["id"]) for found in splits.values() for e in found if e.get("id") is not None)
     for split in SPLITS:
-        examples = _numbered(splits[split], split)
+        examples = _numbered(splits[split], split, own)
         write_jsonl(output / f"{split}.jsonl", examples)
         metrics[f"{split}_examples"] = len(examples)
         if split != "train":
@@ -79,9 +79,8 @@ def prepare(params: Params, name: str, output: Path) -> dict[str, float | int]:
     return metrics
 
 
-def _numbered(examples: Sequence[Example], split: str) -> list[Example]:
-    """The examples with an id each, their own where they have one that is unique."""
-    own = Counter(str(example["id"]) for example in examples if example.get("id") is not None)
+def _numbered(examples: Sequence[Example], split: str, own: Counter[str]) -> list[Example]:
+    """The examples with an id each, their own where it is one of a kind in ``own``, those of all splits."""
     numbered = []
     for number, example in enumerate(examples, 1):
         given = str(example.get("id"))
@@ -166,18 +165,7 @@ def _cut(splits: dict[str, list[Example]], task: Task, seed: int, name: str) -> 
 
 def problem_of(example: Example, task: Task) -> str | None:
     """What is wrong with an example of the task's family, as "field: reason"; None where it is right."""
-    return _CHECKS[task.family](example, task) or _half_character(example)
-
-
-def _half_character(example: Example) -> str | None:
-    """The field that has half a character: a surrogate without its other, which JSON can say and no file."""
-    for field, value in example.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            return f"{field}: half a character (\\u{ord(text[error.start]):x} without its other half)"
-    return None
+    return _CHECKS[task.family](example, task) or half_character(example)
 
 
 def _text(example: Example, field: str) -> str | None:
@@ -267,11 +255,12 @@ def _answers(example: Example, task: Task) -> str | None:
     for answer in answers:
         if not isinstance(answer, dict) or not isinstance(answer.get("text"), str) or "start" not in answer:
             return f"answers: expected text and start, found {shorten(repr(answer))}"
+    # An empty answer is how some files say that there is none.
+    example["answers"] = [answer for answer in answers if answer["text"].strip()]
+    for answer in example["answers"]:
         start, text = answer["start"], answer["text"]
         if not isinstance(start, int) or example["context"][max(start, 0) : start + len(text)] != text:
             return f"answers: {shorten(text)!r} is not what stands in the context at {start!r}"
-    # An empty answer is how some files say that there is none.
-    example["answers"] = [answer for answer in answers if answer["text"].strip()]
     return None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from textmill.params import Task
-from textmill.records import EXAMPLE_FIELDS, Example
+from textmill.records import BESIDE, EXAMPLE_FIELDS, Example
 from textmill.tasks.readers.tags import named_scheme, tag_spans
 from textmill.words import join_tokens
 
@@ -64,14 +64,13 @@ def _example(raw: Any, task: Task) -> Example:
         return _answered(raw, task)
     if task.family == "token_classification" and "spans" not in names and "tokens" in names:
         return _tagged(raw, task)
-    example: Example = {}
-    optional = ("id", "language", "group")
-    for field in (*EXAMPLE_FIELDS[task.family], *optional):
+    example = _beside(raw, task)
+    for field in EXAMPLE_FIELDS[task.family]:
         name = field.rstrip("?")
         at = names.get(name, name)
         value = lookup(raw, at)
         if value is None:
-            if field.endswith("?") or name in optional:
+            if field.endswith("?"):
                 continue
             raise RowError(name, f"there is no {at!r}; found {_known(raw)}")
         example[name] = value
@@ -130,16 +129,14 @@ def _tagged(raw: Any, task: Task) -> Example:
         "text": text,
         "spans": [{"start": places[a][0], "end": places[b - 1][1], "label": label} for a, b, label in spans],
     }
-    for field in ("id", "language", "group"):
-        if (value := lookup(raw, names.get(field, field))) is not None:
-            example[field] = value
-    return rename_labels(example, task)
+    return rename_labels({**_beside(raw, task), **example}, task)
 
 
 def _answered(raw: Any, task: Task) -> Example:
     """An example of span extraction from a flat record with the fields ``answer`` and ``start``.
 
-    ``start`` may hold two numbers, the end too; without it the first occurrence in the context counts.
+    ``start`` may hold two numbers, the end too, and a number may be written 8.0, as where others of its
+    column are missing; without it the first occurrence in the context counts.
     """
     names, none = task.data.fields, task.data.options.get("no_answer", "")
     found = {}
@@ -153,17 +150,21 @@ def _answered(raw: Any, task: Task) -> Example:
         context = context.removesuffix(none).rstrip()
     answers = []
     if answer.strip() and answer != none:
-        numbers = re.findall(r"\d+", str(lookup(raw, names["start"]))) if "start" in names else []
-        start = int(numbers[0]) if numbers else context.find(answer)
+        given = str(lookup(raw, names.get("start", "start")))
+        numbers = [int(number) for number in re.findall(r"(\d+)(?:\.0+\b)?", given)]
+        start = numbers[0] if numbers else context.find(answer)
         if len(numbers) == 2:  # the place is known, and the answer's text may be tokenised otherwise
-            answer = context[start : int(numbers[1])]
+            answer = context[start : numbers[1]]
         if start < 0 or not answer:
             raise RowError("answer", f"{shorten(answer)!r} does not occur in the context")
         answers.append({"text": answer, "start": start})
-    example = {"question": found["question"], "context": context, "answers": answers}
-    if "id" in names and lookup(raw, names["id"]) is not None:
-        example["id"] = lookup(raw, names["id"])
-    return example
+    return {**_beside(raw, task), "question": found["question"], "context": context, "answers": answers}
+
+
+def _beside(raw: Any, task: Task) -> Example:
+    """What an example may have beside its family's fields, as text: a column may hold dates or numbers."""
+    at = {field: task.data.fields.get(field, field) for field in BESIDE}
+    return {field: str(value) for field, name in at.items() if (value := lookup(raw, name)) is not None}
 
 
 def rename_labels(example: Example, task: Task) -> Example:

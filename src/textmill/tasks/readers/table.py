@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textmill.errors import UserError
 from textmill.params import Task
-from textmill.tasks.readers import annotation, conll, documents, tables
+from textmill.tasks.readers import annotation, conll, documents, options, tables
 from textmill.tasks.readers.files import File, open_files
 from textmill.tasks.readers.row import Row
 
@@ -40,9 +40,11 @@ READERS: dict[str, Reader] = {
 def read_task(name: str, task: Task, params: Params) -> dict[str, list[Row]]:
     """The rows of each split that the task's data name; splits that are not named are left out.
 
-    Raises UserError where a file is missing, empty or not of its format.
+    Raises UserError where a file is missing, empty or not of its format, or where an option or field is
+    unknown.
     """
     data = task.data
+    options.check(name, task)
     if data.format == "sample":
         from textmill.sample import examples
 

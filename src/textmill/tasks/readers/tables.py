@@ -105,10 +105,14 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             except StopIteration:
                 break
             except csv.Error as error:
-                raise UserError(
-                    f"{file.name}:{begin}: not a row of {task.data.format}: {error}; "
-                    "see data.options.quoting and delimiter"
-                ) from None
+                told = f"not a row of {task.data.format}: {error}; see data.options.quoting and delimiter"
+                # Without its header a table cannot be read, and a quote that nothing closes holds the rest.
+                if (header and names is None) or str(error) == "unexpected end of data":
+                    raise UserError(f"{file.name}:{begin}: {told}") from None
+                if broken.isdisjoint(range(begin, reader.line_num + 1)):
+                    row = "\n".join(line for _, line, _ in lines[begin - 1 : reader.line_num])
+                    yield Row(f"{file.name}:{begin}", None, told, row)
+                continue
             if not cells or not broken.isdisjoint(range(begin, reader.line_num + 1)):
                 continue  # a row with a broken line in it, which is told already
             if header and names is None:

@@ -1,31 +1,25 @@
-"""Tags of tokens and the spans they stand for: IOB1, IOB2, BIOES."""
+"""Tags of tokens and the spans they stand for: IOB1, IOB2, BIOES, and BMES, which is the same with M."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textmill.errors import UserError
-
-SCHEMES = ("iob1", "iob2", "bioes")
-
 
 def named_scheme(options: Mapping[str, Any]) -> str | None:
-    """The scheme of ``data.options``, None where it names none; raises UserError for one there is not."""
+    """The scheme of ``data.options`` as ``tag_spans`` calls it; None where they name none."""
     scheme = options.get("scheme")
-    if scheme is not None and scheme not in SCHEMES:
-        raise UserError(f"data.options.scheme: expected {', '.join(SCHEMES)}, found {scheme!r}")
-    return scheme
+    return "bioes" if scheme == "bmes" else scheme
 
 
 def find_scheme(sentences: Sequence[Sequence[str]]) -> str:
     """Which of iob1, iob2 and bioes the tags follow."""
-    places = {tag[0] for tags in sentences for tag in tags}
-    if places & set("SELU"):
+    places = {tag[:1] for tags in sentences for tag in tags}
+    if places & set("MSELU"):
         return "bioes"
     pairs = [pair for tags in sentences for pair in zip(["O", *tags], tags, strict=False)]
     # In IOB1 an entity starts with I, and with B only where it touches another of its kind.
-    starts = {tag[0] for before, tag in pairs if tag != "O" and before[2:] != tag[2:]}
+    starts = {tag[:1] for before, tag in pairs if tag != "O" and before[2:] != tag[2:]}
     return "iob1" if starts == {"I"} else "iob2"
 
 
@@ -33,7 +27,7 @@ def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
     """Start, end and label of each entity, in tokens; raises ValueError at a tag that cannot stand there.
 
     The schemes: IOB1 begins an entity with I unless it touches another of its label; IOB2 always with B;
-    BIOES (also BILOU) marks the last token (E, L) and single ones (S, U) too.
+    BIOES (also BILOU, and BMES with M for I) marks the last token (E, L) and single ones (S, U) too.
     """
     spans: list[tuple[int, int, str]] = []
     start: int | None = None
@@ -53,7 +47,7 @@ def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
                 raise ValueError(f"{label!r} is not closed before O (token {i + 1})")
             close(i)
             continue
-        if not name or place not in ("B", "I", "E", "S", "L", "U"):
+        if not name or place not in tuple("BIMESLU"):
             raise ValueError(f"{tag!r} (token {i + 1}) is not O or a place and a label such as B-PER")
         if place == "B" or place in "SU":
             if scheme == "bioes" and start is not None:
