@@ -392,6 +392,10 @@ def _annotate(arguments: argparse.Namespace) -> str:
     predictor = Predictor(find_model(arguments.task))
     if predictor.task is None:
         raise UserError(f"{predictor.name} is fine-tuned for no task")
+    if arguments.count < 1:
+        raise UserError(f"--count: expected at least 1, found {arguments.count}")
+    if arguments.format == "label_studio" and arguments.output.suffix == ".xml":
+        raise UserError(f"{arguments.output}: the interface for the examples goes there; end it in .json")
     arguments.input = []
     inputs = (
         list(_inputs(arguments, predictor.check))

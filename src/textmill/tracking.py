@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.drawing import METADATA, drawing
 from textmill.errors import UserError
 from textmill.params import Tracking
 
@@ -194,8 +195,10 @@ class Run:
         self.client.log_inputs(self.id, datasets=[DatasetInput(data, tags=context)])
 
     def log_figure(self, name: str, figure: Figure) -> None:
-        """Log a figure as ``figures/<name>.png``."""
-        self.client.log_figure(self.id, figure, f"figures/{name}.png")
+        """Log a figure as ``figures/<name>.svg``."""
+        with drawing():
+            path = f"figures/{name}.svg"
+            self.client.log_figure(self.id, figure, path, save_kwargs={"metadata": METADATA})
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Log a file, or a folder with what is in it."""

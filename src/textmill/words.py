@@ -30,6 +30,9 @@ _PIECE = re.compile(rf"\s*(?:[{_WIDE}][{_MARKS}]*|[^\s{_WIDE}]+)|\s+$")
 # The end of a sentence: a stop before white space, a Chinese stop, the end of a line.
 _END = re.compile(r"[.!?]+[\"'”’)]*(?=\s|$)|[。！？]+[\"”’」』）]*|\n+")
 _ARTICLES = {"a", "an", "the"}
+# What the script of CMRC 2018 leaves out of an answer, and the tokens of the rest.
+_CHINESE_SIGNS = set("-:_*^/\\~`+=，。：？！“”；’《》…·、「」（）－～『』")
+_CHINESE_TOKEN = re.compile(rf"[{_WIDE}][{_MARKS}]*|[^\s{_WIDE}]+")
 
 
 def has_han(text: str) -> bool:
@@ -70,21 +73,21 @@ def pieces(text: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
-def answer_tokens(text: str) -> list[str]:
-    """Tokens of an answer for comparison: no case, punctuation or English articles.
+def answer_tokens(text: str, chinese: bool) -> list[str]:
+    """Tokens of an answer for comparison, without case.
 
-    SQuAD's normalisation (Rajpurkar et al. 2016) for text with spaces, single characters for Chinese
-    (Cui et al. 2019).
+    SQuAD's normalisation (Rajpurkar et al. 2016) takes punctuation and English articles away; that of CMRC
+    2018 (Cui et al. 2019), for answers that are ``chinese``, only its own list of signs, so that 3.5 is not
+    35, and characters stand alone.
     """
     lowered = unicodedata.normalize("NFC", text).lower()
+    if chinese:
+        return _CHINESE_TOKEN.findall("".join(c for c in lowered if c not in _CHINESE_SIGNS))
     # The official script drops ASCII's symbols too: $, +, <, =, >, ^, `, | and ~.
     kept = "".join(
         c for c in lowered if c not in string.punctuation and not unicodedata.category(c).startswith("P")
     )
-    tokens: list[str] = []
-    for word in kept.split():
-        tokens += _WORD.findall(word) if has_han(word) else [word]
-    return [token for token in tokens if token not in _ARTICLES]
+    return [token for token in kept.split() if token not in _ARTICLES]
 
 
 def join_tokens(tokens: Sequence[str], joiner: str | None = None) -> tuple[str, list[tuple[int, int]]]:

@@ -47,9 +47,15 @@ def test_sentences_end_at_full_stops_of_both_languages_and_not_inside_numbers() 
 
 
 def test_answers_compare_without_case_punctuation_and_articles() -> None:
-    assert answer_tokens("The  Norbi-Tools, Inc.") == ["norbitools", "inc"]
-    assert answer_tokens("$5 million, about 50+") == ["5", "million", "about", "50"]
-    assert answer_tokens("《诺比》公司 2005年") == ["诺", "比", "公", "司", "2005", "年"]
+    assert answer_tokens("The  Norbi-Tools, Inc.", chinese=False) == ["norbitools", "inc"]
+    assert answer_tokens("$5 million, about 50+", chinese=False) == ["5", "million", "about", "50"]
+
+
+def test_chinese_answers_lose_only_the_signs_of_cmrc_2018() -> None:
+    assert answer_tokens("《诺比》公司 2005年", chinese=True) == ["诺", "比", "公", "司", "2005", "年"]
+    assert answer_tokens("A股", chinese=True) == ["a", "股"]
+    assert answer_tokens("3.5米", chinese=True) == ["3.5", "米"]
+    assert answer_tokens("10%的人", chinese=True) == ["10%", "的", "人"]
 
 
 def test_has_han_knows_kana_and_the_rare_planes_but_not_latin() -> None:

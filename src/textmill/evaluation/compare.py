@@ -26,7 +26,9 @@ def compare_runs(params: Params, root: Path, first: str, second: str) -> dict[st
     no such run, its task is not among the parameters, or the runs are of different test sets.
     """
     one, other = (_fetched(params, root, run) for run in (first, second))
-    name = read_json(one / FILES[0])["task"]
+    name = read_json(one / FILES[0]).get("task")
+    if name is None:
+        raise UserError(f"{one / FILES[0]}: names no task; expected what evaluate wrote")
     if name not in params.tasks:
         raise UserError(f"{first}: a run of the task {name!r}; params.yaml has {', '.join(params.tasks)}")
     return compare(
@@ -68,6 +70,8 @@ def compare(
             raise UserError(
                 f"{folder}: example {changed!r} had another answer then: the test set has changed"
             )
+        if task.one_label and (odd := {row["prediction"] for row in rows.values()} - set(task.labels or ())):
+            raise UserError(f"{folder}: predicts {min(odd)!r}, which is none of the task's labels any more")
         systems.append([rows[example["id"]] for example in examples])
     metric = task.gate.metric
     ours, theirs = (family.measure(examples, rows) for rows in systems)

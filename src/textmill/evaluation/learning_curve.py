@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill import lineage
+from textmill.drawing import METADATA, drawing
 from textmill.errors import UserError
 from textmill.evaluation.metrics import bootstrap
 from textmill.params import Params
@@ -132,5 +133,6 @@ def write_curve(folder: Path, name: str, metric: str, rows: Sequence[Row]) -> Fi
     axes.set_ylabel(f"{metric} on dev")
     axes.legend()
     write_json(folder / f"{name}.json", {"task": name, "metric": metric, "rows": list(rows)})
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    with drawing():
+        figure.savefig(folder / f"{name}.svg", metadata=METADATA)
     return figure

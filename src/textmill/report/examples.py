@@ -8,6 +8,7 @@ from typing import Any
 
 from textmill.corpus import privacy
 from textmill.records import Example
+from textmill.tasks.scores import exact_match
 
 LONGEST = 420  # characters of a text that are shown
 
@@ -35,8 +36,7 @@ def is_right(family: str, gold: Any, prediction: Any) -> bool:
     if family == "token_classification":
         return _spans(gold) == _spans(prediction)
     if family == "span_extraction":
-        wanted = [answer["text"].strip() for answer in gold] or [""]
-        return prediction["text"].strip() in wanted
+        return bool(exact_match(prediction["text"], [answer["text"] for answer in gold] or [""]))
     if isinstance(gold, list) and isinstance(prediction, list):
         return sorted(map(str, gold)) == sorted(map(str, prediction))
     if isinstance(gold, str) and isinstance(prediction, str):
@@ -107,7 +107,7 @@ def _show(family: str, example: Example, row: Mapping[str, Any], right: bool, ki
         fields = {"text": "Text", "pair": "Second text", "source": "Source"}
         lines += [(name, [Piece(example[key])]) for key, name in fields.items() if example.get(key)]
         lines += _answers(gold, answer, right)
-    tidy = tuple((heading, _private(_clip(pieces), kinds)) for heading, pieces in lines)
+    tidy = tuple((heading, tuple(_clip(_private(pieces, kinds)))) for heading, pieces in lines)
     return Shown(str(row["id"]), right, row.get("score"), tidy)
 
 
@@ -162,6 +162,11 @@ def _clip(pieces: Sequence[Piece]) -> list[Piece]:
     return [Piece("… ")] * (begin > 0) + kept + [Piece(" …")] * (end < total)
 
 
-def _private(pieces: Sequence[Piece], kinds: Sequence[str]) -> tuple[Piece, ...]:
-    texts, _ = privacy.redact([piece.text for piece in pieces], kinds)
-    return tuple(Piece(text, piece.mark) for text, piece in zip(texts, pieces, strict=True))
+def _private(pieces: Sequence[Piece], kinds: Sequence[str]) -> list[Piece]:
+    """The pieces without personal data; without their marks where one of these cuts through some."""
+    (*texts, joined), _ = privacy.redact(
+        [*(piece.text for piece in pieces), "".join(piece.text for piece in pieces)], kinds
+    )
+    if "".join(texts) != joined:
+        return [Piece(joined)]
+    return [Piece(text, piece.mark) for text, piece in zip(texts, pieces, strict=True)]

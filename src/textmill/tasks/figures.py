@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from textmill.drawing import drawing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@drawing()
 def confusion_matrix(matrix: np.ndarray, labels: Sequence[str]) -> Figure:
     """Counts (gold, predicted) as a coloured table; numbers are shown up to 25 labels."""
     from matplotlib.figure import Figure
@@ -33,6 +36,7 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str]) -> Figure:
     return figure
 
 
+@drawing()
 def bars(values: Mapping[str, float], label: str, low: float = 0.0, high: float | None = 1.0) -> Figure:
     """A horizontal bar for each named value."""
     from matplotlib.figure import Figure

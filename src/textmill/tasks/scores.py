@@ -119,7 +119,8 @@ def directed(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str
     """The official score of SemEval-2010 Task 8 (Hendrickx et al. 2010, section 4): ``directed_macro_f1``.
 
     The mean F1 of the relations, each counted over both of its directions; an answer of the right relation
-    in the wrong direction is a wrong answer. Labels without a direction (Other) have no F1 of their own.
+    in the wrong direction is a wrong answer. Labels without a direction (Other) have no F1 of their own, nor
+    have relations that a part of the examples lacks.
     """
     relations = sorted({relation for label in labels if (relation := undirected(label))})
     index = {relation: i for i, relation in enumerate(relations)}
@@ -134,7 +135,8 @@ def directed(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str
     def metrics(sums: np.ndarray) -> Metrics:
         """From [hits, true, guessed], a column a relation each."""
         hits, truths, guesses = (sums[..., i * size : (i + 1) * size] for i in range(3))
-        return {"directed_macro_f1": _ratio(2 * hits, truths + guesses).mean(-1)}
+        f1, present = _ratio(2 * hits, truths + guesses), (truths + guesses) > 0
+        return {"directed_macro_f1": _ratio(f1.sum(-1), present.sum(-1))}
 
     return Scores(rows, metrics)
 
@@ -210,8 +212,10 @@ def spans(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -
 
 def exact_match(answer: str, truths: Sequence[str]) -> float:
     """1 where the answer equals one of the true ones, after normalisation."""
-    tokens = answer_tokens(answer)
-    return float(any(tokens == answer_tokens(truth) for truth in truths))
+    pairs = (
+        (answer_tokens(answer, has_han(truth)), answer_tokens(truth, has_han(truth))) for truth in truths
+    )
+    return float(any(tokens == wanted for tokens, wanted in pairs))
 
 
 def token_f1(answer: str, truths: Sequence[str]) -> float:
@@ -220,14 +224,14 @@ def token_f1(answer: str, truths: Sequence[str]) -> float:
     Tokens in common are counted as a bag (Rajpurkar et al. 2016, section 6.1); where the true answer has
     Chinese characters, as the longest run in common (Cui et al. 2019, the script of CMRC 2018).
     """
-    tokens = answer_tokens(answer)
     best = 0.0
     for truth in truths:
-        wanted = answer_tokens(truth)
+        chinese = has_han(truth)
+        tokens, wanted = answer_tokens(answer, chinese), answer_tokens(truth, chinese)
         if not tokens or not wanted:
             best = max(best, float(tokens == wanted))
             continue
-        if has_han(truth):
+        if chinese:
             common = _longest_run(tokens, wanted)
         else:
             common = sum((Counter(tokens) & Counter(wanted)).values())

@@ -51,6 +51,23 @@ def test_a_test_set_whose_answers_have_changed_is_told(tmp_path: Path) -> None:
         compare(task, tmp_path, one, one, seed=1)
 
 
+def test_a_label_that_the_task_has_no_more_is_told(tmp_path: Path) -> None:
+    task = load().tasks["sentiment"]
+    write_jsonl(tmp_path / "test.jsonl", [{"id": "0", "text": "t", "label": "positive"}])
+    one = _folder(tmp_path, "one", 1, count=1)
+    rows = [{"id": "0", "gold": "positive", "prediction": "neutral"}]
+    write_jsonl(tmp_path / "two" / "predictions.jsonl", rows)
+    with pytest.raises(UserError, match=r"two: predicts 'neutral', which is none of the task's labels"):
+        compare(task, tmp_path, one, tmp_path / "two", seed=1)
+
+
+def test_a_folder_whose_scores_name_no_task_is_told(tmp_path: Path) -> None:
+    write_json(tmp_path / "one" / "scores.json", {"accuracy": 1})
+    one = str(tmp_path / "one")
+    with pytest.raises(UserError, match=r"one/scores\.json: names no task"):
+        compare_runs(load(), tmp_path, one, one)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def own_store() -> Iterator[None]:
     """MLflow leaves the store of an earlier test in the environment."""

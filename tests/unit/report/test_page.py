@@ -75,6 +75,18 @@ def test_text_is_escaped_and_personal_data_replaced(project: Path, params: Param
     assert "[EMAIL]" in shown
 
 
+def test_personal_data_is_found_across_marks_and_where_a_text_is_cut() -> None:
+    text = "Write to lena.moss@example.org now."
+    found = examples._private(examples.marked(text, [{"start": 9, "end": 18, "label": "person"}]), ["email"])
+    assert found == [examples.Piece("Write to [EMAIL] now.")]
+    apart = examples._private(examples.marked(text, [{"start": 0, "end": 5, "label": "verb"}]), ["email"])
+    assert apart == [examples.Piece("Write", "verb"), examples.Piece(" to [EMAIL] now.")]
+    row = {"id": "0", "gold": "a", "prediction": "a", "score": 0.9}
+    long = {"0": {"text": "x" * (examples.LONGEST - 8) + " lena.moss@example.org"}}
+    (shown,) = examples.choose("sequence_classification", long, [row], ["email"], 1)
+    assert "lena" not in "".join(piece.text for _, pieces in shown.lines for piece in pieces)
+
+
 def test_a_missing_result_says_which(project: Path, params: Params) -> None:
     (project / "data/predictions/sentiment/scores.json").unlink()
     with pytest.raises(UserError, match=r"sentiment/scores\.json"):
@@ -131,6 +143,8 @@ def test_a_gate_on_an_unknown_metric_names_the_known_ones(make_scores: Make) -> 
             True,
         ),
         ("token_classification", [{"start": 0, "end": 2, "label": "a"}], [], False),
+        ("span_extraction", [{"text": "《诺比》"}], {"text": "诺比"}, True),
+        ("span_extraction", [], {"text": ""}, True),
     ],
 )
 def test_is_right(family: str, gold: Any, prediction: Any, right: bool) -> None:

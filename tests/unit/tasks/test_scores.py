@@ -25,6 +25,13 @@ def test_classification_equals_scikit_learn() -> None:
     assert found["macro_f1"] == pytest.approx(sklearn_f1(gold, guess, average="macro"))
 
 
+def test_a_part_without_some_relations_is_not_scored_for_them() -> None:
+    labels = ["Other", *(f"R{i}({ends})" for i in range(9) for ends in ("e1,e2", "e2,e1"))]
+    whole = scores.directed(labels, labels, labels)
+    assert whole.values()["directed_macro_f1"] == 1
+    assert whole.subset(np.arange(4)).values()["directed_macro_f1"] == 1
+
+
 def test_the_official_f1_of_semeval_counts_a_relation_over_both_directions() -> None:
     labels = ["Other", "A(e1,e2)", "A(e2,e1)", "B(e1,e2)", "B(e2,e1)"]
     gold = ["A(e1,e2)", "A(e1,e2)", "A(e2,e1)", "B(e1,e2)", "Other", "Other"]
@@ -110,6 +117,10 @@ def test_answers_are_scored_as_squad_and_cmrc_do() -> None:
     assert scores.token_f1("near the river", ["the river"]) == pytest.approx(2 / 3)
     # CMRC counts the longest run in common, not the bag: 工作 of 韦玛工作.
     assert scores.token_f1("工作韦玛", ["韦玛工作"]) == pytest.approx(0.5)
+    for guess, truth in (("维生素", "维生素A"), ("A股", "股"), ("35米", "3.5米"), ("25℃左右", "25左右")):
+        assert scores.exact_match(guess, [truth]) == 0
+        assert scores.token_f1(guess, [truth]) < 1
+    assert scores.exact_match("《诺比》", ["诺比"]) == 1
     assert scores.token_f1("", [""]) == 1
     assert scores.token_f1("river", [""]) == 0
     assert scores.exact_match("", [""]) == 1
