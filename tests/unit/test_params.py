@@ -98,6 +98,56 @@ SLIPS = [
         "  gradual_unfreezing: 0.0",
         ["training.gradual_unfreezing", "greater than 0"],
     ),
+    (
+        "  frozen_layers: 0\n  lora: null",
+        "  frozen_layers: 2\n  lora: {rank: 2, alpha: 4.0}",
+        ["training", "lora trains matrices in every layer, and frozen_layers trains some layers never"],
+    ),
+    (
+        "    labels: [none, works_for, founded, located_in, makes, born_in]",
+        "    labels: [none, works_for]\n    multi_label: true",
+        ["tasks.relations", "multi_label is for the family sequence_classification"],
+    ),
+    (
+        "    labels: [person, company, place, product]",
+        "    labels: null\n    regression: true",
+        ["tasks.entities", "regression is for the family sequence_classification"],
+    ),
+    (
+        "    family: span_extraction",
+        "    family: span_extraction\n    multi_label: true",
+        ["tasks.questions", "multi_label is for the family sequence_classification"],
+    ),
+    (
+        "labels: [negative, positive]",
+        "labels: null\n    regression: true\n    multi_label: true",
+        ["tasks.sentiment", "multi_label and regression exclude each other"],
+    ),
+    (
+        "labels: [negative, positive]",
+        "labels: [negative, positive]\n    regression: true",
+        ["tasks.sentiment", "regression needs labels: null"],
+    ),
+    (
+        "labels: [negative, positive]",
+        "labels: [negative, positive, positive]",
+        ["tasks.sentiment", "labels has positive more than once"],
+    ),
+    (
+        "  label_smoothing: 0.0",
+        "  label_smoothing: 0.1",
+        ["tasks.questions", "span_extraction has a loss of its own, without label_smoothing and z_loss"],
+    ),
+    (
+        "budget: {epochs: 3}",
+        "z_loss: 1.0e-4",
+        ["tasks.questions", "span_extraction has a loss of its own, without label_smoothing and z_loss"],
+    ),
+    (
+        "budget: {epochs: 4}",
+        "label_smoothing: 0.1\n      auxiliary: [entities, questions]",
+        ["tasks.sentiment.finetune.auxiliary: 'questions' has a loss of its own by span_extraction"],
+    ),
     ("  min_new_tokens: 0", "  min_new_tokens: 65", ["generation", "65 is more than max_new_tokens 64"]),
 ]
 
@@ -137,3 +187,27 @@ def test_a_budget_is_replaced_whole_and_other_mappings_key_by_key():
     base = {"budget": {"epochs": 1}, "schedule": {"name": "linear", "warmup": 0.1}}
     over = {"budget": {"steps": 5}, "schedule": {"warmup": 0.0}}
     assert merge(base, over) == {"budget": {"steps": 5}, "schedule": {"name": "linear", "warmup": 0.0}}
+
+
+@pytest.mark.parametrize("changed", ["label_smoothing: 0.1", "z_loss: 1.0e-4"])
+@pytest.mark.parametrize(
+    ("kind", "labels", "metric"),
+    [("multi_label", "[negative, positive]", "micro_f1"), ("regression", "null", "pearson")],
+)
+def test_the_losses_of_several_labels_and_of_numbers_are_not_smoothed(
+    tmp_path, kind, labels, metric, changed
+):
+    text = COMMITTED.replace("labels: [negative, positive]", f"labels: {labels}\n    {kind}: true", 1)
+    text = text.replace("    behaviour: sentiment", "    behaviour: null").replace("accuracy", metric, 1)
+    _load(tmp_path, text)
+    with pytest.raises(UserError, match=rf"tasks.sentiment: {kind} has a loss of its own"):
+        _load(tmp_path, text.replace("budget: {epochs: 4}", changed, 1))
+
+
+def test_an_auxiliary_task_with_a_random_field_is_not_smoothed(tmp_path):
+    text = COMMITTED.replace("budget: {epochs: 2}", "crf: true", 1)
+    text = text.replace("budget: {epochs: 4}", "auxiliary: [entities]", 1)
+    _load(tmp_path, text)
+    smoothed = text.replace("auxiliary: [entities]", "auxiliary: [entities]\n      label_smoothing: 0.1", 1)
+    with pytest.raises(UserError, match=r"sentiment\.finetune\.auxiliary: 'entities' .* by finetune\.crf"):
+        _load(tmp_path, smoothed)

@@ -174,6 +174,11 @@ class Training(Block):
                 f"gradual_unfreezing trains every layer in the end, and {other} trains some never; "
                 "give one of them"
             )
+        if self.lora and self.frozen_layers:
+            raise ValueError(
+                "lora trains matrices in every layer, and frozen_layers trains some layers never; "
+                "give one of them"
+            )
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -85,6 +86,11 @@ class Finetune(Training):
     crf: bool = False  # token_classification: tags are learnt and told as a sequence
     mark_matches: bool = False  # pairs and questions: the model is told which tokens both texts have
     auxiliary: tuple[Name, ...] = ()  # tasks whose batches are mixed in, through the same encoder
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether the training loss is another than the model's by label_smoothing or z_loss."""
+        return bool(self.label_smoothing or self.z_loss)
 
     @model_validator(mode="after")
     def _together(self) -> Finetune:
@@ -171,6 +177,31 @@ class Task(Block):
             scope = (*scope, "directed_macro_f1") if two_ways else scope
         return ("accuracy", "macro_f1", *scope)
 
+    @property
+    def own_loss(self) -> str | None:
+        """The key or family whose loss label_smoothing and z_loss have no part in; None where they have."""
+        keys = {
+            "multi_label": self.multi_label,
+            "regression": self.regression,
+            "finetune.crf": self.finetune.crf,
+            "span_extraction": self.family == "span_extraction",
+        }
+        return next((key for key, given in keys.items() if given), None)
+
+    @model_validator(mode="after")
+    def _answered(self) -> Task:
+        for key in ("multi_label", "regression"):
+            if getattr(self, key) and self.family != "sequence_classification":
+                raise ValueError(f"{key} is for the family sequence_classification")
+        if self.multi_label and self.regression:
+            raise ValueError("multi_label and regression exclude each other")
+        if self.regression and self.labels:
+            raise ValueError("regression needs labels: null, since a label is a number")
+        twice = sorted(label for label, count in Counter(self.labels or ()).items() if count > 1)
+        if twice:
+            raise ValueError(f"labels has {', '.join(twice)} more than once")
+        return self
+
     @model_validator(mode="after")
     def _measured(self) -> Task:
         if self.gate.metric not in self.metrics:
@@ -194,8 +225,8 @@ class Task(Block):
             raise ValueError("finetune.mark_matches is for sequence_classification and span_extraction")
         if self.finetune.crf and self.family != "token_classification":
             raise ValueError("finetune.crf is for the family token_classification")
-        if self.finetune.crf and (self.finetune.label_smoothing or self.finetune.z_loss):
-            raise ValueError("finetune.crf has a loss of its own, without label_smoothing and z_loss")
+        if self.finetune.smoothed and self.own_loss:
+            raise ValueError(f"{self.own_loss} has a loss of its own, without label_smoothing and z_loss")
         if self.behaviour and not {"negative", "positive"} <= labels:
             raise ValueError("behaviour: sentiment needs the labels negative and positive")
         return self

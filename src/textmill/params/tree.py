@@ -72,6 +72,11 @@ class Params(Block):
                         f"tasks.{name}.finetune.auxiliary: {other!r} is not another task on the encoder "
                         f"{task.model!r}"
                     )
+                if task.finetune.smoothed and found.own_loss:
+                    raise ValueError(
+                        f"tasks.{name}.finetune.auxiliary: {other!r} has a loss of its own by "
+                        f"{found.own_loss}, without label_smoothing and z_loss"
+                    )
             if task.finetune.max_length > model.architecture.max_positions:
                 raise ValueError(
                     f"tasks.{name}.finetune.max_length: {task.finetune.max_length} tokens are more than "
