@@ -37,11 +37,12 @@ def finetune(
 ) -> dict[str, float]:
     """Train the pretrained model in ``model`` on the task's train split, and save it in ``output``.
 
-    The dev split is scored ``validations`` times; for the families that classify or point, the weights with
-    the best gate metric are kept. ``folder`` holds resume checkpoints. With ``seeds`` above 1 as many models
-    are trained, from the parameters' seed on: the best on dev is saved, the others in ``output/seeds``, and
-    the logged curves are the first one's. Returns metrics of the training and of the dev split (``dev_`` and
-    the metric's name; with several seeds also its ``_mean`` and ``_deviation``).
+    The dev split is scored ``validations`` times; for the families that classify or point, and under early
+    stopping, the weights with the best gate metric are kept. ``folder`` holds resume checkpoints. With
+    ``seeds`` above 1 as many models are trained, from the parameters' seed on: the best on dev is saved, the
+    others in ``output/seeds``, and the logged curves are the first one's. Returns metrics of the training and
+    of the dev split (``dev_`` and the metric's name; with several seeds also its ``_mean`` and
+    ``_deviation``).
 
     The ``auxiliary`` tasks, whose data lie beside the task's, are learnt through the same encoder by heads of
     their own, which are not saved; a budget in epochs counts the batches of all.
@@ -108,8 +109,9 @@ def _train(
         own: Any = trained.heads[0] if isinstance(trained, MultiTask) else trained
         return family.score(dev, family.predict(own, dev, predict_batch_size(task)))
 
-    # Text generation is slow to score and its loss is a fair guide, so these keep their last weights.
-    choose = not family.generates
+    # Written text is slow to score and its loss is a fair guide, so these keep their last weights, unless the
+    # score is to say when to stop.
+    choose = not family.generates or task.finetune.early_stopping is not None
     metrics = fit(
         begun.together,
         train=begun.batches(task.finetune.batch_size, seed),

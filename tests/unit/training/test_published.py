@@ -15,6 +15,7 @@ from textmill.prediction import Predictor
 from textmill.records import write_jsonl
 from textmill.tasks import FAMILIES
 from textmill.tokenizer import pack
+from textmill.training.best import Best
 from textmill.training.finetuning import finetune
 from textmill.training.pretraining import HEADS, pretrain
 
@@ -114,3 +115,22 @@ def test_a_published_checkpoint_is_trained_further_and_fine_tuned(
     assert loaded.config.model_type == stock.config.model_type
     asked = [{"turns": row["turns"][:1]} if "turns" in row else row for row in rows]
     assert len(Predictor(out).predict(asked)) == len(rows)
+
+
+def test_early_stopping_goes_by_the_gates_metric_of_what_is_written(
+    params: Params, make_task: Any, published: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init, _ = published("seq2seq")
+    task = make_task("headlines", finetune={"early_stopping": {"patience": 1}})
+    for split in ("train", "dev"):
+        write_jsonl(tmp_path / f"{split}.jsonl", [{"id": split, **CASES["seq2seq"][1][0]}])
+    judged = []
+    judge = Best.judge
+    monkeypatch.setattr(
+        Best, "judge", lambda self, *given: [judge(self, *given), judged.append((self.metric, *given))][0]
+    )
+    short = _short(params, "seq2seq", task, init)
+    finetune(short, "headlines", tmp_path, init, tmp_path / "out", logger=None, folder=tmp_path / "state")
+    ((metric, step, scores),) = judged
+    assert (metric, step) == (task.gate.metric, 2)
+    assert 0 <= scores[f"dev_{metric}"] <= 1
