@@ -6,8 +6,17 @@ All are computed in ``forward`` from the position numbers; a non-persistent buff
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# A table of positions, by the names that it has here and in transformers.
+TABLE = re.compile(r"(?:^|\.)(?:positions|position_embeddings|embed_positions|wpe)$")
 
 
 def frequencies(width: int, base: float, device: torch.device) -> Tensor:
@@ -58,3 +67,18 @@ def count(padding: Tensor | None, segments: Tensor | None, length: int, device: 
     if padding is not None:
         return (padding.long().cumsum(dim=1) - 1).clamp(min=0)
     return torch.arange(length, device=device)[None]
+
+
+def longest(model: PreTrainedModel) -> int | None:
+    """How many tokens a model of ours or of transformers has positions for; None where they have no end.
+
+    They end with a table of them, learned or of waves, less the rows that it never uses.
+    """
+    ends = []
+    for name, module in model.named_modules():
+        if TABLE.search(name) and isinstance(module, nn.Embedding):
+            # BART's tables name an offset; RoBERTa counts from behind the number of the padding.
+            padding = -1 if module.padding_idx is None else module.padding_idx
+            unused = getattr(model.config, "position_offset", 0) or getattr(module, "offset", padding + 1)
+            ends.append(module.num_embeddings - unused)
+    return min(ends, default=None)

@@ -98,13 +98,27 @@ class Family(ABC):
         """Tables beside the scores (by label, confusion) as JSON."""
         return {}
 
-    def check(self, model: PreTrainedModel) -> None:
-        """Raise UserError where the model is none that the task can be taught."""
+    def lengths(self) -> dict[str, int]:
+        """How many tokens the model may have to see, by the keys of the task that say so."""
+        written = {"generation.max_new_tokens": self.task.generation.max_new_tokens} if self.generates else {}
+        return {"finetune.max_length": self.max_length, **written}
+
+    def check(self, model: PreTrainedModel, name: str) -> None:
+        """Raise UserError where the model is none that the task, which has this name, can be taught."""
+        from textmill.models.positions import longest
+
+        room = longest(model)
+        for key, length in self.lengths().items():
+            if room is not None and length > room:
+                raise UserError(
+                    f"params.yaml: tasks.{name}.{key}: {length} tokens are more than the {room} positions "
+                    f"of {type(model).__name__}"
+                )
         for key in ("mark_matches", "crf"):
             if getattr(self.task.finetune, key) and not getattr(model.config, key, False):
                 raise UserError(
-                    f"finetune.{key}: {type(model).__name__} has none; `textmill import` makes one of ours "
-                    "of a published encoder"
+                    f"params.yaml: tasks.{name}.finetune.{key}: {type(model).__name__} has none; "
+                    "`textmill import` makes one of ours of a published encoder"
                 )
 
     def learns(self, example: Example) -> bool:

@@ -183,8 +183,8 @@ def prepare(params: Params, name: str, seed: int, data: Path, model: Path) -> Be
     families = [FAMILIES[spec.family](spec, tokenizer) for spec in specs]
     torch.manual_seed(seed)  # the new heads' weights
     networks = [load(each, model) for each in families]
-    for each, made in zip(families, networks, strict=True):
-        each.check(made)
+    for other, each, made in zip((name, *task.finetune.auxiliary), families, networks, strict=True):
+        each.check(made, other)
     if added:
         networks[0].resize_token_embeddings(len(tokenizer))
     train = read_examples(data, "train")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from textmill.params import Params
 from textmill.records import Example
 from textmill.tasks import FAMILIES
 from textmill.tasks.base import prepare_tokenizer
@@ -433,7 +434,7 @@ def test_entities_are_learnt_and_told_as_a_sequence(tokenizer: Any, make_task: A
         config("encoder", architecture, tokenizer, **family.model_config()),
         0,
     )
-    family.check(model)
+    family.check(model, "entities")
     batch = family.collate([f for example in ENTITIES for f in family.encode(example)])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(60):
@@ -446,7 +447,7 @@ def test_entities_are_learnt_and_told_as_a_sequence(tokenizer: Any, make_task: A
     assert all(0 < span["score"] <= 1 for p in predictions for span in p["prediction"])
     plain = FAMILIES[task.family](make_task("entities"), tokenizer)
     with pytest.raises(UserError, match="BertForTokenClassification has none; `textmill import`"):
-        family.check(make_model(plain))
+        family.check(make_model(plain), "entities")
 
 
 def test_a_random_field_is_for_entities_and_has_its_own_loss(make_task: Any) -> None:
@@ -467,7 +468,7 @@ def test_matches_are_for_pairs_and_for_models_that_can_mark_them(
     family = FAMILIES[task.family](task, tokenizer)
     assert family.model_config() == {"mark_matches": True, "eos_token_id": tokenizer.sep_token_id}
     with pytest.raises(UserError, match=r"finetune\.mark_matches: BertForQuestionAnswering has none"):
-        family.check(make_model(FAMILIES[task.family](make_task("questions"), tokenizer)))
+        family.check(make_model(FAMILIES[task.family](make_task("questions"), tokenizer)), "questions")
 
 
 def test_directed_relations_have_the_official_score(tokenizer: Any, make_task: Any) -> None:
@@ -509,3 +510,55 @@ def test_a_task_knows_before_training_what_it_is_measured_by(
     assert set(task.metrics) == set(measured)
     with pytest.raises(ValueError, match=r"gate\.metric 'acuracy' is none of .*" + task.metrics[-1]):
         make_task(name, **{**changes, "gate": {"metric": "acuracy"}})
+
+
+def test_lengths_beyond_the_models_positions_are_told_before_the_training(
+    tokenizer: Any, make_task: Any, make_model: Any
+) -> None:
+    import transformers
+
+    from textmill.errors import UserError
+
+    def check(name: str, **lengths: Any) -> None:
+        task = make_task(name, **lengths)
+        family = FAMILIES[task.family](task, tokenizer)
+        config = make_model(family).config
+        config.max_position_embeddings = 64
+        family.check(getattr(transformers, family.auto_class).from_config(config), name)
+
+    check("sentiment", finetune={"max_length": 64})
+    with pytest.raises(
+        UserError, match=r"tasks\.sentiment\.finetune\.max_length: 65 .* the 64 positions of Bert"
+    ):
+        check("sentiment", finetune={"max_length": 65})
+    check("headlines", finetune={"max_length": 64}, generation={"max_new_tokens": 64})
+    with pytest.raises(UserError, match=r"tasks\.headlines\.finetune\.max_length: 65 .* 64 positions"):
+        check("headlines", finetune={"max_length": 65})
+    with pytest.raises(UserError, match=r"tasks\.headlines\.generation\.max_new_tokens: 65 .* 64 positions"):
+        check("headlines", finetune={"max_length": 64}, generation={"max_new_tokens": 65})
+    check("dialogue", finetune={"max_length": 45}, generation={"max_new_tokens": 20})
+    both = r"tasks\.dialogue\.finetune\.max_length and generation\.max_new_tokens: 65 .* 64 positions of GPT2"
+    with pytest.raises(UserError, match=both):
+        check("dialogue", finetune={"max_length": 46}, generation={"max_new_tokens": 20})
+
+
+def test_an_answer_fits_behind_the_longest_prompt_that_is_allowed(
+    params: Params, tokenizer: Any, make_task: Any
+) -> None:
+    from textmill.models import build, config
+
+    lengths = {"finetune": {"max_length": 45}, "generation": {"min_new_tokens": 20, "max_new_tokens": 20}}
+    task = make_task("dialogue", **lengths)
+    family: Any = FAMILIES[task.family](task, tokenizer)
+    shape = params.architecture.model_copy(
+        update={
+            "layers": 1, "width": 32, "heads": 2, "key_value_heads": 2, "feed_forward": 32,
+            "positions": "learned", "max_positions": 64,
+        }
+    )  # fmt: skip
+    model = build("decoder", "causal_lm", config("decoder", shape, tokenizer), 0).eval()
+    family.check(model, "dialogue")
+    asked = {"turns": [{"role": "user", "text": "Where? " * 50}]}
+    batch = family.collate(family.encode(asked, labelled=False))
+    assert batch["input_ids"].shape == (1, 45)
+    assert family.generate(model, batch).shape == (1, 65)
