@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,7 @@ class Subject:
     batches: Callable[[int], Batches]  # of a size
     longest: Callable[[int], Batches]  # of a size, the longest sequences first
     class_weights: list[float] | None
+    added_tokens: Sequence[int]
     seed: int
 
 
@@ -263,6 +264,7 @@ def _subject(params: Params, root: Path, name: str) -> Subject:
             batches=lambda size: begun.batches(size, params.seed),
             longest=lambda size: BucketedBatches(begun.features[0], begun.family.collate, size, None),
             class_weights=begun.family.class_weights(begun.train),
+            added_tokens=begun.added_tokens,
             seed=params.seed,
         )
     elif name in params.pretrain:
@@ -279,12 +281,13 @@ def _subject(params: Params, root: Path, name: str) -> Subject:
             batches=lambda size: batches("train", size),
             longest=lambda size: batches("train", size),  # all windows are as long
             class_weights=None,
+            added_tokens=(),
             seed=params.seed,
         )
     else:
         known = ", ".join([*params.tasks, *params.pretrain])
         raise UserError(f"no task or model {name!r} in params.yaml; known: {known}")
-    make_ready(subject.model, training)
+    make_ready(subject.model, training, subject.added_tokens)
     return subject
 
 

@@ -17,7 +17,7 @@ from textmill.tasks.base import Family, prepare_tokenizer
 from textmill.training.calibration import calibrate
 from textmill.training.data import Batches, BucketedBatches
 from textmill.training.fit import fit, processes
-from textmill.training.loading import load
+from textmill.training.loading import load, widen
 from textmill.training.multitask import MixedBatches, MultiTask
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _train(
         score=score if choose else None,
         best=task.gate.metric if choose else None,
         class_weights=family.class_weights(begun.train),
+        added_tokens=begun.added_tokens,
     )
     fitted = calibrate(family, network, dev, predict_batch_size(task))
     family.threshold = fitted.get("threshold")
@@ -149,6 +150,7 @@ class Beginning:
     train: Sequence[Example]
     dev: Sequence[Example]
     features: list[list[dict[str, Any]]]  # of the train splits
+    added_tokens: Sequence[int]  # the ids of the families' special tokens, which no pretraining has shown
 
     @property
     def family(self) -> Family:
@@ -186,7 +188,7 @@ def prepare(params: Params, name: str, seed: int, data: Path, model: Path) -> Be
     for other, each, made in zip((name, *task.finetune.auxiliary), families, networks, strict=True):
         each.check(made, other)
     if added:
-        networks[0].resize_token_embeddings(len(tokenizer))
+        widen(networks[0], len(tokenizer))
     train = read_examples(data, "train")
     families[0].prepare(train)
     others = [read_examples(data.parent / other, "train") for other in task.finetune.auxiliary]
@@ -199,6 +201,9 @@ def prepare(params: Params, name: str, seed: int, data: Path, model: Path) -> Be
         features=[
             features(each, examples) for each, examples in zip(families, [train, *others], strict=True)
         ],
+        added_tokens=sorted(
+            {tokenizer.get_vocab()[token] for each in families for token in each.added_tokens}
+        ),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,15 +46,16 @@ def fit(
     score: Callable[[PreTrainedModel], dict[str, float]] | None = None,
     best: str | None = None,
     class_weights: list[float] | None = None,
+    added_tokens: Sequence[int] = (),
 ) -> dict[str, float]:
     """Train ``model`` in place on ``train``, and score it ``training.validations`` times on ``validation``.
 
     ``score`` gives further metrics at each validation, of the model that it is handed: under fsdp not this
-    one, but its shards, in all processes. They are logged as ``dev_<name>``; ``best`` names
-    the metric (one of them, or ``validation_loss``) whose best weights are kept instead of the last;
-    ``class_weights`` weigh the labels in the training loss. A run
-    that was interrupted goes on from the last checkpoint in ``folder``, to the same bits, if its parameters
-    and data are the same; ``folder`` is empty of checkpoints at the end.
+    one, but its shards, in all processes. They are logged as ``dev_<name>``; ``best`` names the metric (one
+    of them, or ``validation_loss``) whose best weights are kept instead of the last; ``class_weights`` weigh
+    the labels in the training loss; the rows of ``added_tokens``, ids that no pretraining has shown, train
+    under lora too. A run that was interrupted goes on from the last checkpoint in ``folder``, to the same
+    bits, if its parameters and data are the same; ``folder`` is empty of checkpoints at the end.
 
     Returns ``train_loss`` (of the last interval), ``validation_loss`` (nats a label, exact over the split),
     the last scores, ``steps``, ``tokens``, ``tokens_per_second`` and ``training_seconds``. Raises UserError
@@ -65,7 +67,7 @@ def fit(
         torch.set_num_threads(trainer.threads)
     if training.early_stopping and best is None:
         best = "validation_loss"
-    adapted = make_ready(model, training)
+    adapted = make_ready(model, training, added_tokens)
     plan = Plan(
         training=training,
         train=Stream(train, endless=True),
@@ -123,11 +125,11 @@ def fit(
     return result
 
 
-def make_ready(model: PreTrainedModel, training: params.Training) -> Any:
+def make_ready(model: PreTrainedModel, training: params.Training, added_tokens: Sequence[int] = ()) -> Any:
     """Bring ``model`` into the state that ``training`` wants it in; returns peft's model if there is one."""
     model.train()
     optimizers.freeze(model, training.frozen_layers)
-    adapted = _with_lora(model, training.lora) if training.lora else None
+    adapted = _with_lora(model, training.lora, added_tokens) if training.lora else None
     if training.checkpoint_activations:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return adapted
@@ -213,14 +215,17 @@ def _resumable(folder: Path, wanted: str) -> int | None:
     return None
 
 
-def _with_lora(model: PreTrainedModel, spec: params.Lora) -> Any:
-    """Low-rank matrices beside every linear layer (Hu et al. 2021), in place; new heads train whole."""
+def _with_lora(model: PreTrainedModel, spec: params.Lora, added_tokens: Sequence[int]) -> Any:
+    """Low-rank matrices beside every linear layer (Hu et al. 2021), in place; what is new trains whole."""
     from peft import LoraConfig, get_peft_model
 
     heads = [
         name
         for name, child in model.named_children()
         if name != model.base_model_prefix and name != "lm_head" and any(True for _ in child.parameters())
+    ]
+    heads += [
+        name for name, _ in model.named_modules() if re.search(rf"{optimizers.NEW.pattern}$", f"{name}.")
     ]
     body = [
         name
@@ -230,5 +235,11 @@ def _with_lora(model: PreTrainedModel, spec: params.Lora) -> Any:
     if not body:
         raise UserError("lora: the model has no linear layers in numbered blocks to adapt")
     alpha: Any = spec.alpha  # a ratio, whatever its annotation in peft says
-    config = LoraConfig(r=spec.rank, lora_alpha=alpha, target_modules=body, modules_to_save=heads or None)
+    config = LoraConfig(
+        r=spec.rank,
+        lora_alpha=alpha,
+        target_modules=body,
+        modules_to_save=heads or None,
+        trainable_token_indices=list(added_tokens) or None,
+    )
     return get_peft_model(model, config)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.tasks.base import Family
+from textmill.training.optimizers import NEW
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -29,13 +30,29 @@ def load(family: Family, folder: Path) -> PreTrainedModel:
     settings = {key: value for key, value in family.model_config().items() if hasattr(known, key)}
     auto = getattr(transformers, family.auto_class)
     kind = auto._model_mapping.get(type(known), transformers.PreTrainedModel)
-    # BERT's pooler stands in the body, and is a part of the head; matches belong to the task.
     body = re.escape(kind.base_model_prefix)
-    head = () if family.generates else (rf"^(?!{body}\.)", r"\.pooler\.", r"\.embeddings\.matches\.")
+    head = () if family.generates else (rf"^(?!{body}\.)", NEW.pattern)
     transformers.utils.logging.disable_progress_bar()  # of reading and writing one small file
     with _unreported(kind, head):
         model: PreTrainedModel = auto.from_pretrained(folder, dtype=torch.float32, **settings)
     return model
+
+
+def widen(model: PreTrainedModel, size: int) -> None:
+    """Give ``model`` rows for ``size`` tokens; new ones are drawn from torch's global state, as the old lie.
+
+    About their mean, for what a language model writes to stay as likely as it was (Hewitt 2021,
+    https://nlp.stanford.edu/~johnhew/vocab-expansion.html); but as far apart as they are, where transformers
+    draws all but one point, so that a model can tell one new token from another.
+    """
+    import torch
+
+    known = model.get_input_embeddings().num_embeddings
+    model.resize_token_embeddings(size, mean_resizing=False)
+    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
+    for weight in {id(table.weight): table.weight.data for table in tables if table is not None}.values():
+        old, new = weight[:known], weight[known:]
+        new.copy_(old.mean(dim=0) + old.std(dim=0) * torch.randn_like(new))
 
 
 @contextmanager

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # The parameter of a block: its stack and its number, as `model.layers.3.attention.query.weight`.
 BLOCK = re.compile(r"^(?P<stack>.*?\.?(?:layers?|h|blocks?))\.(?P<number>\d+)\.")
+# What a fine-tuning draws anew within the body: BERT's pooler is a part of the head, matches are the task's.
+NEW = re.compile(r"\.(?:pooler|embeddings\.matches)\.")
 # Newton-Schulz: coefficients of the quintic by Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
@@ -48,9 +50,9 @@ def blocks(model: nn.Module) -> list[nn.Module]:
 
 
 def freeze(model: nn.Module, layers: int) -> None:
-    """Take the lowest ``layers`` depths out of training; 1 freezes the embeddings alone."""
+    """Take the lowest ``layers`` depths out of training, 1 the embeddings alone; what is new stays in it."""
     for name, depth in depths(model).items():
-        if depth < layers:
+        if depth < layers and not NEW.search(name):
             model.get_parameter(name).requires_grad_(False)
 
 

@@ -12,6 +12,7 @@ from textmill.errors import UserError
 from textmill.objectives import objective
 from textmill.training.data import PackedBatches
 from textmill.training.fit import fit
+from textmill.training.loading import widen
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -113,5 +114,5 @@ def start(spec: params.Model, encoder: PreTrainedTokenizerBase, seed: int) -> Pr
     if len(encoder) > model.get_input_embeddings().num_embeddings:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model.resize_token_embeddings(len(encoder))
+            widen(model, len(encoder))
     return model
