@@ -45,16 +45,17 @@ def write(graph: Graph, folder: Path) -> list[Path]:
 
 
 def to_networkx(graph: Graph) -> MultiDiGraph:
-    """The graph for networkx: nodes n0, n1 ... with name, label and mentions; edges keyed by their label."""
+    """The graph for networkx: nodes n0, n1 ... with name, label and mentions; edges keyed e0, e1 ..."""
     import networkx
 
     network: Any = networkx.MultiDiGraph()
     ids = _ids(graph)
     for key, node in graph.nodes.items():
         network.add_node(ids[key], name=_xml(node.name), label=_xml(node.label), mentions=node.mentions)
-    for edge in graph.edges.values():
+    for number, edge in enumerate(graph.edges.values()):
         network.add_edge(
-            ids[edge.head], ids[edge.tail], key=_xml(edge.label), label=_xml(edge.label), count=edge.count,
+            # GraphML writes the key as the edge's id, an NMTOKEN; Gephi keeps one edge of each id.
+            ids[edge.head], ids[edge.tail], key=f"e{number}", label=_xml(edge.label), count=edge.count,
             score=round(edge.score, 6), sources=_xml(" ".join(edge.sources)),
         )  # fmt: skip
     return network

@@ -206,6 +206,13 @@ def test_the_files_are_read_back_by_others(tmp_path: Path) -> None:
     assert before == {name: (tmp_path / name).read_bytes() for name in before}
 
 
+def test_edges_of_one_relation_have_ids_of_their_own(tmp_path: Path) -> None:
+    write(build([row([(0, "工作 于", 1, 1.0), (3, "工作 于", 4, 1.0)])]), tmp_path)
+    edges = ElementTree.parse(tmp_path / "graph.graphml").findall(".//{*}edge")
+    assert [edge.get("id") for edge in edges] == ["e0", "e1"]
+    assert ["工作 于" in [data.text for data in edge] for edge in edges] == [True, True]
+
+
 def test_a_name_may_hold_any_character(tmp_path: Path) -> None:
     text = "A\x01B\x1b pays $5 and $6 Ltd\uffff"
     spans = [{"start": 0, "end": 4, "label": "a"}, {"start": 10, "end": len(text), "label": "b"}]
