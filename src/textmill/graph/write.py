@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BASE = "urn:textmill:"
 # No XML can hold these, not even escaped (XML 1.0, 2.2).
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# All but what an IRI may hold as it is and what parts it (RFC 3987, 2.2: iunreserved).
+_PLANES = "".join(f"{chr(plane << 16)}-{chr((plane << 16) + 0xFFFD)}" for plane in range(1, 14))
+_NO_IRI = re.compile(f"[^A-Za-z0-9._~\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef{_PLANES}-]")
 DRAWN = 40  # edges of the drawing: those found most often
 
 
@@ -120,24 +123,36 @@ def read_edges(path: Path) -> tuple[set[Key], set[tuple[Key, str, Key]]]:
     return {key for head, _, tail in edges for key in (head, tail)}, edges
 
 
+def _iri(kind: str, *names: str) -> str:
+    """An IRI of ours: each kind is a namespace, and no name leaves it."""
+    return BASE + ":".join([kind, *(_NO_IRI.sub(lambda found: quote(found[0], safe=""), n) for n in names)])
+
+
 def _rdf(graph: Graph, folder: Path) -> None:
     """Triples, and beside each the count and score of its statement (RDF reification)."""
     from rdflib import RDF, RDFS, Literal, Namespace, URIRef
     from rdflib import Graph as Triples
-    from rdflib.namespace import XSD
+    from rdflib.namespace import XSD, NamespaceManager
 
-    own = Namespace(f"{BASE}schema:")
+    class Bound(NamespaceManager):
+        """Only the prefixes that are bound: those that rdflib makes may end within a %2F, which is no IRI."""
+
+        def compute_qname(self, uri: str, generate: bool = True) -> tuple[str, URIRef, str]:
+            return super().compute_qname(uri, generate=False)
+
+    own = Namespace(_iri("schema", ""))
     triples = Triples()
+    triples.namespace_manager = Bound(triples)
     triples.bind("tm", own)
-    ids = {key: URIRef(f"{BASE}{quote(key[1], safe='')}:{quote(key[0], safe='')}") for key in graph.nodes}
+    ids = {key: URIRef(_iri("entity", key[1], key[0])) for key in graph.nodes}
     for key, node in graph.nodes.items():
-        triples.add((ids[key], RDF.type, own[quote(node.label, safe="")]))
+        triples.add((ids[key], RDF.type, URIRef(_iri("type", node.label))))
         triples.add((ids[key], RDFS.label, Literal(node.name)))
         triples.add((ids[key], own.mentions, Literal(node.mentions)))
     for number, edge in enumerate(graph.edges.values()):
-        relation = own[quote(edge.label, safe="")]
+        relation = URIRef(_iri("relation", edge.label))
         triples.add((ids[edge.head], relation, ids[edge.tail]))
-        statement = URIRef(f"{BASE}statement:{number}")
+        statement = URIRef(_iri("statement", str(number)))
         triples.add((statement, RDF.type, RDF.Statement))
         triples.add((statement, RDF.subject, ids[edge.head]))
         triples.add((statement, RDF.predicate, relation))

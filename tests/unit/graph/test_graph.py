@@ -195,9 +195,9 @@ def test_the_files_are_read_back_by_others(tmp_path: Path) -> None:
     turtle = rdflib.Graph().parse(tmp_path / "graph.ttl")
     linked = rdflib.Graph().parse(tmp_path / "graph.jsonld", format="json-ld")
     assert len(turtle) == len(linked) > 20
-    schema = "urn:textmill:schema:"
-    pairs = set(turtle.subject_objects(rdflib.URIRef(f"{schema}works_for")))
-    assert pairs == {(rdflib.URIRef("urn:textmill:person:mara"), rdflib.URIRef("urn:textmill:company:norbi"))}
+    own = rdflib.Namespace("urn:textmill:")
+    pairs = set(turtle.subject_objects(own["relation:works_for"]))
+    assert pairs == {(own["entity:person:mara"], own["entity:company:norbi"])}
     nodes, edges = read_edges(tmp_path / "edges.csv")
     assert edges == set(graph.edges)
     assert len(nodes) == 3
@@ -211,6 +211,27 @@ def test_edges_of_one_relation_have_ids_of_their_own(tmp_path: Path) -> None:
     edges = ElementTree.parse(tmp_path / "graph.graphml").findall(".//{*}edge")
     assert [edge.get("id") for edge in edges] == ["e0", "e1"]
     assert ["工作 于" in [data.text for data in edge] for edge in edges] == [True, True]
+
+
+def test_a_relation_of_any_name_is_an_iri_of_its_own(tmp_path: Path) -> None:
+    rdflib = pytest.importorskip("rdflib")
+    names = {
+        "工作于": "工作于", "a/b": "a%2Fb", "→": "→", "<{|^`\\\"\x9f >": "%3C%7B%7C%5E%60%5C%22%C2%9F%20%3E",
+        "%": "%25", "count": "count", "score": "score", "mentions": "mentions",
+    }  # fmt: skip
+    text = "Mara 韦玛"
+    spans = [{"start": 0, "end": 4, "label": "人"}, {"start": 5, "end": 7, "label": "statement"}]
+    relations = [{"head": 0, "tail": 1, "label": name} for name in names]
+    write(build([{"text": text, "spans": spans, "relations": relations}]), tmp_path)
+    own = rdflib.Namespace("urn:textmill:")
+    written = (tmp_path / "graph.ttl").read_text(encoding="utf-8")
+    assert not re.search("%(?![0-9A-F]{2})", written)  # rdflib reads it, stricter readers do not
+    for name, form in (("graph.ttl", "turtle"), ("graph.jsonld", "json-ld")):
+        triples = rdflib.Graph().parse(tmp_path / name, format=form)
+        mara, other = own["entity:人:mara"], own["entity:statement:韦玛"]
+        assert set(triples.predicates(mara, other)) == {own[f"relation:{name}"] for name in names.values()}
+        assert triples.value(mara, rdflib.RDF.type) == own["type:人"]
+        assert len(set(triples.subject_objects(own["schema:count"]))) == len(names)
 
 
 def test_a_name_may_hold_any_character(tmp_path: Path) -> None:
