@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import warnings
 from pathlib import Path
@@ -159,9 +160,19 @@ def _rdf(graph: Graph, folder: Path) -> None:
         triples.add((statement, RDF.object, ids[edge.tail]))
         triples.add((statement, own["count"], Literal(edge.count)))
         triples.add((statement, own.score, Literal(f"{edge.score:.4f}", datatype=XSD.decimal)))
-    for name, form in (("graph.ttl", "turtle"), ("graph.jsonld", "json-ld")):
-        text = triples.serialize(format=form)
-        (folder / name).write_text(text.rstrip() + "\n", encoding="utf-8")
+    turtle = triples.serialize(format="turtle")
+    (folder / "graph.ttl").write_text(turtle.rstrip() + "\n", encoding="utf-8")
+    (folder / "graph.jsonld").write_text(_sorted(triples.serialize(format="json-ld")), encoding="utf-8")
+
+
+def _sorted(linked: str) -> str:
+    """JSON-LD in one order: rdflib writes objects and their values as its sets bring them."""
+    objects = [
+        {key: sorted(value, key=json.dumps) if isinstance(value, list) else value for key, value in o.items()}
+        for o in json.loads(linked)
+    ]
+    objects.sort(key=lambda o: o["@id"])
+    return json.dumps(objects, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 def _places(network: Any) -> dict[Key, tuple[float, float]]:
