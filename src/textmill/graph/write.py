@@ -214,7 +214,9 @@ def _figure(graph: Graph) -> Figure:
     edges = most[:DRAWN]
     network: Any = networkx.DiGraph()
     for edge in edges:
-        network.add_edge(edge.head, edge.tail, label=_xml(edge.label.replace("_", " ")))
+        told = network.get_edge_data(edge.head, edge.tail, {"label": ""})["label"]
+        label = _xml(edge.label.replace("_", " "))
+        network.add_edge(edge.head, edge.tail, label=f"{told}, {label}" if told else label)
     labels = sorted({key[1] for key in network})
     tones = matplotlib.colormaps["Set2"]
     figure = Figure(figsize=(13, 10))

@@ -266,6 +266,12 @@ def test_a_name_may_hold_any_character(tmp_path: Path) -> None:
     assert names <= {part.strip() for part in drawn}
 
 
+def test_relations_between_the_same_two_are_drawn_the_commonest_first(tmp_path: Path) -> None:
+    write(build([row([(0, "创办", 1, 0.9), (0, "works_for", 1, 0.9), (3, "works_for", 2, 0.9)])]), tmp_path)
+    drawn = ElementTree.parse(tmp_path / "graph.svg").getroot().itertext()
+    assert "works for, 创办" in {part.strip() for part in drawn}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
