@@ -44,9 +44,9 @@ class Explanation:
                 f"\n{target['name']}: {unit}{target['value']:.2f}, of nothing "
                 f"{target['baseline_value']:.2f} (the sum misses by {abs(error):.3f})"
             )
-            values = target["integrated_gradients"]
-            most = max(map(abs, values), default=0.0) or 1.0
-            for text, value in merged(self.data["tokens"], values):
+            rows = merged(self.data["tokens"], target["integrated_gradients"])
+            most = max((abs(value) for _, value in rows), default=0.0) or 1.0
+            for text, value in rows:
                 if value:
                     lines.append(f"{value:+8.3f}  {'█' * round(20 * abs(value) / most):20}  {text.strip()}")
         return "\n".join(lines)

@@ -62,13 +62,13 @@ def _render(template: str, data: Mapping[str, Any]) -> str:
 
 def _target(tokens: Sequence[Mapping[str, Any]], target: Mapping[str, Any]) -> dict[str, Any]:
     """What the template shows of one target."""
-    own = [not token["special"] for token in tokens]
+    own = [not special for _, special in merged(tokens, [token["special"] for token in tokens])]
     rows: list[dict[str, Any]] = []
     for method in (*METHODS, "attention"):
         if method in target:
             values = merged(tokens, target[method])
             # Special tokens draw much attention and say little: they do not set the scale.
-            mine = [abs(v) for v, inside in zip(target[method], own, strict=True) if inside] or [0.0]
+            mine = [abs(v) for (_, v), inside in zip(values, own, strict=True) if inside] or [0.0]
             # Attention spreads over all tokens: what stands out is what is shown.
             least = min(mine) if method == "attention" else 0.0
             width = (max(mine) - least) or 1.0

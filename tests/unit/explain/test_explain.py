@@ -222,6 +222,31 @@ def test_coloured_text_can_be_read_in_light_and_dark() -> None:
             assert (high + 0.05) / (low + 0.05) >= 4.5, (scheme, name)  # criterion 1.4.3
 
 
+def test_a_character_of_several_tokens_is_as_wide_and_dark_as_what_it_weighs() -> None:
+    values = [0.0, 0.3, 0.3, 0.3, 0.45, 0.0]
+    texts = ["[CLS]", "好", "", "", "吃", "[SEP]"]
+    methods = ("integrated_gradients", "input_times_gradient", "occlusion")
+    target = {
+        "name": "positive", "log_odds": True, "value": 1.35, "baseline_value": 0.0,
+        "completeness": {"sum": 1.35, "difference": 1.35, "error": 0.0, "steps": 32},
+        **dict.fromkeys(methods, values), "attention": [5.0, 0.1, 0.1, 0.1, 0.1, 5.0],
+    }  # fmt: skip
+    found = Explanation(
+        {
+            "task": "sentiment", "prediction": {"prediction": "positive"}, "baseline": "[MASK]",
+            "tokens": [{"text": text, "special": text.startswith("[")} for text in texts],
+            "targets": [target], "left_out": 0, "attention": {},
+        }
+    )  # fmt: skip
+    assert [line.count("█") for line in found.text.splitlines()[-2:]] == [20, 10]
+    shares = {
+        name: re.findall(r"--s:([0-9.]+)", cells)
+        for name, cells in re.findall(r"<dt>(.*)</dt>\n(.*)", found.html_fragment())
+    }
+    assert shares["Integrated gradients"] == ["0.000", "0.850", "0.425", "0.000"]
+    assert shares["Attention"] == ["0.850", "0.850", "0.000", "0.850"]  # the special ones set no scale
+
+
 def test_an_answer_of_nothing_has_a_page(make_predictor: Any) -> None:
     import torch
 
