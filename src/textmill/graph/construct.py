@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from textmill.errors import UserError
 from textmill.graph.build import Key, build, key_of
 from textmill.graph.extraction import Annotated, argument_types, extract, gathered
+from textmill.graph.rows import read_rows
 from textmill.graph.scores import graph_scores, joint_scores
 from textmill.graph.write import read_edges, write
-from textmill.records import read_jsonl, write_json, write_jsonl
+from textmill.records import write_json, write_jsonl
 
 if TYPE_CHECKING:
     from textmill.prediction import Predictor
@@ -41,7 +41,7 @@ def construct(
     are asked about; without any, all pairs are. ``gold``: an edges.csv, or "sample", the facts of its world.
     Texts whose entities and relations are known are scored, and make the gold graph where none is named.
     """
-    known = [example for path in train for example in read_jsonl(path)]
+    known = [example for path in train for example in read_rows(path, known=True)]
     arguments = argument_types(gathered(known, none)) if known else None
     texts, truth = _texts(inputs, none, seed)
     found = list(extract(entities, relations, texts, arguments, none, on_progress))
@@ -96,12 +96,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     from textmill.words import sentences
 
     if path.suffix == ".jsonl":
-        for number, row in enumerate(read_jsonl(path), 1):
-            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-                raise UserError(
-                    f"{path}:{number}: expected an object with a text; found {json.dumps(row)[:60]}"
-                )
-            yield row
+        yield from read_rows(path)
         return
     if path.suffix not in (".parquet", ".txt"):
         raise UserError(f"{path}: expected .jsonl, .parquet or .txt")
@@ -117,7 +112,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         documents = [(f"{path.name}:{number}", line) for number, line in enumerate(lines, 1)]
     for name, text in documents:
         for start, end in sentences(text):
-            yield {"id": str(name), "text": text[start:end]}
+            yield {"id": name, "text": text[start:end]}
 
 
 def _documents(path: Path) -> list[tuple[Any, ...]]:

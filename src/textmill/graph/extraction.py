@@ -137,4 +137,5 @@ def _place(spans: list[dict[str, Any]], wanted: Mapping[str, Any]) -> int:
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": row["id"]} if "id" in row else {}
+    """The id of a text as text, which it is written as; null is none."""
+    return {} if row.get("id") is None else {"id": str(row["id"])}

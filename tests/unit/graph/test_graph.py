@@ -21,7 +21,7 @@ from textmill.graph import Graph, argument_types, build, extract, gathered, grap
 from textmill.graph.build import key_of, normalised
 from textmill.graph.construct import construct, told
 from textmill.graph.write import read_edges
-from textmill.records import write_jsonl
+from textmill.records import read_jsonl, write_jsonl
 
 TEXT = "Mara works for Norbi. Norbi's Mara is from Ulmen."
 SPANS = [(0, 4, "person"), (15, 20, "company"), (22, 29, "company"), (30, 34, "person"), (43, 48, "place")]
@@ -353,6 +353,76 @@ def test_the_command_scores_texts_with_gold(tmp_path: Path) -> None:
             gold=None,
             seed=1,
         )
+
+
+def test_an_id_may_be_a_number_or_null(tmp_path: Path) -> None:
+    known = row([(0, "works_for", 1, 1.0)])
+    write_jsonl(tmp_path / "plain.jsonl", [{"id": 7, "text": TEXT}, {"id": None, "text": TEXT}])
+    write_jsonl(tmp_path / "known.jsonl", [{**known, "id": 7}, {**known, "id": None}])
+    polars.DataFrame({"id": [7, None], "text": [TEXT, TEXT]}).write_parquet(tmp_path / "plain.parquet")
+    models: Any = (Entities(), Relations())
+    for name in ("plain.jsonl", "known.jsonl", "plain.parquet"):
+        construct(
+            *models, [str(tmp_path / name)], tmp_path / "out", none="none", min_score=0, train=[], gold=None,
+            seed=1,
+        )  # fmt: skip
+        assert {text.get("id") for text in read_jsonl(tmp_path / "out" / "texts.jsonl")} == {"7", None}
+
+
+PERSON, COMPANY = ({"start": a, "end": b, "label": label} for a, b, label in SPANS[:2])
+SPAN = "expected an object with the numbers start and end and a label, found"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"text": None}, 'expected an object with a text; found {"text": null}'),
+        ({"text": "\ud83d"}, "text: half a character"),
+        ({"id": [7]}, "id: expected text or a number, found [7]"),
+        ({"head": "Mara Velt"}, f'head: {SPAN} "Mara Velt"'),
+        ({"head": PERSON}, f"tail: {SPAN} nothing"),
+        ({"head": PERSON, "tail": COMPANY}, "label: expected the relation of head and tail, found nothing"),
+        ({"spans": None}, "spans: expected a list, found nothing"),
+        ({"spans": [PERSON, [0, 9, "人"]]}, f'spans[1]: {SPAN} [0, 9, "人"]'),
+        ({"spans": [{**PERSON, "end": 99}]}, "spans[0]: 0 to 99 is no part of the text of 49 characters"),
+        ({"spans": [], "relations": {}}, "relations: expected a list, found {}"),
+        ({"spans": [], "relations": ["in"]}, "relations[0]: expected an object with head, tail and label"),
+        (
+            {"spans": [PERSON, COMPANY], "relations": [{"head": 0, "tail": 5, "label": "works_for"}]},
+            "relations[0]: tail: expected a place among 2 spans, from 0 on, found 5",
+        ),
+        (
+            {"spans": [PERSON], "relations": [{"head": 0, "tail": 0, "label": "is", "score": 2}]},
+            "relations[0]: score: expected a number from 0 to 1, found 2",
+        ),
+    ],
+)
+def test_a_wrong_row_is_named_before_a_model_is_asked(
+    fields: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": TEXT}) + "\n\n" + json.dumps({"text": TEXT, **fields}) + "\n")
+    models: Any = (None, None)
+    with pytest.raises(UserError, match=re.escape(f"{path}:3: {problem}")):
+        construct(*models, [str(path)], tmp_path, none="none", min_score=0, train=[], gold=None, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("example", "problem"),
+    [
+        ({"question": "谁？", "context": "韦玛。"}, "expected an object with a text; found"),
+        (
+            {"text": "好", "label": "positive"},
+            "expected spans, or head, tail and label, beside the text; found ",
+        ),
+    ],
+)
+def test_examples_of_another_family_are_named(example: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    write_jsonl(path, [example])
+    models: Any = (None, None)
+    with pytest.raises(UserError, match=re.escape(f"{path}:1: {problem}")):
+        construct(*models, [], tmp_path, none="none", min_score=0, train=[path], gold=None, seed=1)
 
 
 def test_the_sample_knows_its_facts_and_tells_them() -> None:
