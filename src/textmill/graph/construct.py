@@ -40,10 +40,16 @@ def construct(
     .txt with a text a line, or "sample". ``train``: examples whose relations say which types of entities
     are asked about; without any, all pairs are. ``gold``: an edges.csv, or "sample", the facts of its world.
     Texts whose entities and relations are known are scored, and make the gold graph where none is named.
+    Raises UserError, before a model is asked, for what cannot be read or written.
     """
     known = [example for path in train for example in read_rows(path, known=True)]
     arguments = argument_types(gathered(known, none)) if known else None
     texts, truth = _texts(inputs, none, seed)
+    facts = None if gold is None else _gold(gold, seed)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{output}: expected a folder to write to: {error.strerror}") from None
     found = list(extract(entities, relations, texts, arguments, none, on_progress))
     graph = build(found, min_score)
     write_jsonl(output / "texts.jsonl", found)
@@ -60,8 +66,8 @@ def construct(
         summary["joint"] = joint_scores(truth, found).values()
         whole = build(truth)
         summary["graph"] = graph_scores(graph, whole.nodes, whole.edges)
-    if gold is not None:
-        nodes, edges = _gold(gold, seed)
+    if facts is not None:
+        nodes, edges = facts
         summary["gold"] = graph_scores(graph, nodes, edges)
         # What the texts can have said: both names in one text.
         together = {

@@ -117,6 +117,8 @@ def read_edges(path: Path) -> tuple[set[Key], set[tuple[Key, str, Key]]]:
                 edges.add((head, row["relation"], tail))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: expected an edges.csv: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8: {error.reason}") from None
     except csv.Error as error:

@@ -425,6 +425,26 @@ def test_examples_of_another_family_are_named(example: dict[str, Any], problem: 
         construct(*models, [], tmp_path, none="none", min_score=0, train=[path], gold=None, seed=1)
 
 
+def test_gold_output_and_examples_are_looked_at_before_a_model_is_asked(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "texts.jsonl", [{"text": TEXT}])
+    models: Any = (None, None)
+
+    def problem(gold: Path | None = None, output: Path = tmp_path, train: Path | None = None) -> str:
+        with pytest.raises(UserError) as raised:
+            construct(
+                *models, [str(tmp_path / "texts.jsonl")], output, none="none", min_score=0,
+                train=[train] if train else [], gold=str(gold) if gold else None, seed=1,
+            )  # fmt: skip
+        return str(raised.value)
+
+    file = tmp_path / "texts.jsonl"
+    assert problem(gold=tmp_path) == f"{tmp_path}: expected an edges.csv: Is a directory"
+    assert problem(gold=tmp_path / "no.csv") == f"{tmp_path / 'no.csv'}: no such file"
+    assert problem(output=file) == f"{file}: expected a folder to write to: File exists"
+    assert problem(output=file / "a") == f"{file / 'a'}: expected a folder to write to: Not a directory"
+    assert problem(train=tmp_path) == f"{tmp_path}: no such file"
+
+
 def test_the_sample_knows_its_facts_and_tells_them() -> None:
     from textmill.sample.knowledge import annotated, edges
 
