@@ -6,6 +6,7 @@ express. So Chinese text is handed to it in pieces of one character, other text 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from textmill.words import has_han, pieces, trim
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_ATTACHED = ("Mn", "Mc", "Me", "Cf")  # categories of marks, and of signs without a place of their own
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,18 @@ def first_covers(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[in
     """The characters that each token is the first to cover, without white space; (0, 0) for none.
 
     A byte-level tokenizer writes one emoji or Chinese character as several tokens with the same offsets,
-    and may count a space as part of the word behind it.
+    and may count a space as part of the word behind it. A tokenizer that takes marks away leaves them to the
+    token of what they are written on.
     """
     covered, own = 0, []
     for start, end in offsets:
         start, end = trim(text, max(start, covered), max(end, covered))
         own.append((start, end) if start < end else (0, 0))
         covered = max(covered, end)
+    following = len(text)
+    for place, (start, end) in reversed(list(enumerate(own))):
+        if start < end:
+            while end < following and unicodedata.category(text[end]) in _ATTACHED:
+                end += 1
+            own[place], following = (start, end), start
     return own

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from transformers import PreTrainedModel
 
-LONGEST = 64  # tokens an answer; only bounds the search
 ALWAYS = -1e9  # the threshold of a task all of whose questions have an answer
 
 
 class SpanExtraction(Family):
-    """A span of the context, or none where the best exceeds no answer by the threshold or less."""
+    """A span of the context, of at most half a window, or none where the best exceeds no answer by the
+    threshold or less."""
 
     auto_class = "AutoModelForQuestionAnswering"
     pipeline = "question-answering"
@@ -79,9 +79,8 @@ class SpanExtraction(Family):
             real = np.array([start < end for start, end in own])
             pairs = starts[:, None] + ends[None, :]
             distance = np.arange(len(own))[None, :] - np.arange(len(own))[:, None]
-            pairs = np.where(
-                real[:, None] & real[None, :] & (distance >= 0) & (distance < LONGEST), pairs, -np.inf
-            )
+            short = (distance >= 0) & (distance < self.max_length // 2)
+            pairs = np.where(real[:, None] & real[None, :] & short, pairs, -np.inf)
             # The window that is least sure that it has no answer speaks for the context.
             nothing = min(nothing, float(starts[0] + ends[0]))
             total = np.logaddexp(total, np.logaddexp.reduce(pairs, axis=None))

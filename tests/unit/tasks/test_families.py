@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 
 from textmill.params import Params
 from textmill.records import Example
@@ -187,6 +188,45 @@ def test_an_answer_comes_back_exactly_from_its_positions(
     answer = family.decode(example, features, outputs)["prediction"]
     wanted = example["answers"][0] if example["answers"] else {"text": "", "start": 0}
     assert answer == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("He is in Bogota\u0301 now", "Bogota\u0301"),
+        ("在Bogota\u0301公司", "Bogota\u0301"),
+        ("I like ❤\ufe0f much", "❤\ufe0f"),
+        ("a \u200bfoo\u200b b", "foo\u200b"),
+    ],
+)
+def test_marks_that_a_tokenizer_takes_away_stay_with_their_letters(
+    text: str, part: str, make_task: Any
+) -> None:
+    signs = [*sorted(set("abefgfhijklmnostuw❤在公司H") | {f"##{c}" for c in "aefghiklmnostuow"})]
+    vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *signs])}
+    uncased = transformers.BertTokenizerFast(vocab=vocabulary, do_lower_case=True)
+    start = text.index(part)
+    span = {"start": start, "end": start + len(part), "label": "person"}
+    family: Any = FAMILIES["token_classification"](make_task("entities"), uncased)
+    example: Example = {"text": text, "spans": [span]}
+    features = family.encode(example)
+    outputs = [(_sure(np.array(f["labels"]), len(family.tags)), None) for f in features]
+    assert [found["text"] for found in family.decode(example, features, outputs)["prediction"]] == [part]
+    asked = {"question": "so", "context": text, "answers": [{"text": part, "start": start}]}
+    (feature,) = FAMILIES["span_extraction"](make_task("questions"), uncased).encode(asked)
+    assert feature["start_positions"] > 0
+
+
+def test_an_answer_may_be_half_a_window_long(tokenizer: Any, make_task: Any) -> None:
+    family: Any = FAMILIES["span_extraction"](make_task("questions", finetune={"max_length": 256}), tokenizer)
+    answer = "公" * 50
+    example = {"question": "谁？", "context": f"在{answer}。", "answers": [{"text": answer, "start": 1}]}
+    (feature,) = family.encode(example)
+    first, last = feature["start_positions"], feature["end_positions"]
+    assert 64 < last - first < 128
+    starts, ends = (np.full(len(feature["input_ids"]), -10.0) for _ in range(2))
+    starts[first] = ends[last] = 10.0
+    assert family.decode(example, [feature], [(starts, ends)])["prediction"]["text"] == answer
 
 
 def test_a_token_in_two_windows_is_read_where_it_has_most_context(tokenizer: Any, make_task: Any) -> None:
