@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from textmill.drawing import METADATA, drawing
 from textmill.errors import UserError
 from textmill.graph.build import Graph, Key
 
@@ -198,13 +198,8 @@ def _places(network: Any) -> dict[Key, tuple[float, float]]:
 
 def _draw(graph: Graph, path: Path) -> None:
     """The edges that were found most often, with their nodes, as an SVG."""
-    import matplotlib
-
-    # Text stays text: the reader's fonts have the characters that this machine's may lack, and $ is no
-    # mathematics.
-    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "textmill", "text.parse_math": False}
-    with matplotlib.rc_context(settings), warnings.catch_warnings(action="ignore", category=UserWarning):
-        _figure(graph).savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    with drawing():
+        _figure(graph).savefig(path, format="svg", metadata=METADATA, bbox_inches="tight")
 
 
 def _figure(graph: Graph) -> Figure:
