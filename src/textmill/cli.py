@@ -18,6 +18,7 @@ GENERATION: dict[str, type] = {
     "sample": bool,
     "temperature": float,
     "top_p": float,
+    "top_k": int,
     "min_new_tokens": int,
     "max_new_tokens": int,
     "no_repeat_ngram": int,

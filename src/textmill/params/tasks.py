@@ -102,14 +102,17 @@ class Finetune(Training):
 class Generation(Block):
     """How text is generated (sequence_to_sequence and dialogue).
 
-    ``length_penalty`` is the power of the length that a beam's score is divided by: above 0 favours longer
-    texts. ``repetition_penalty`` divides the logits of tokens that were written before (Keskar et al. 2019).
+    A token is drawn from the ``top_k`` likeliest (0: all; Fan et al. 2018), and of these from the fewest that
+    together have the probability ``top_p`` (Holtzman et al. 2020). ``length_penalty`` is the power of the
+    length that a beam's score is divided by: above 0 favours longer texts. ``repetition_penalty`` divides the
+    logits of tokens that were written before (Keskar et al. 2019).
     """
 
     beams: Count
     sample: bool
     temperature: Positive
     top_p: Share
+    top_k: Annotated[int, Field(ge=0)] = 0  # models made before it was a key have none in their cards
     min_new_tokens: Annotated[int, Field(ge=0)]
     max_new_tokens: Count
     no_repeat_ngram: Annotated[int, Field(ge=0)]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def generation_settings(spec: Generation, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """A block ``generation`` as the arguments of transformers' ``generate``."""
-    sampling = {"temperature": spec.temperature, "top_p": spec.top_p} if spec.sample else {}
+    # Each named, since what is not is transformers' own: the 50 likeliest tokens.
+    drawn = {"temperature": spec.temperature, "top_p": spec.top_p, "top_k": spec.top_k}
+    sampling = drawn if spec.sample else {}
     lengths = {"length_penalty": spec.length_penalty} if spec.beams > 1 else {}
     return {
         "num_beams": spec.beams,

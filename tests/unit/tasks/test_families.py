@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import transformers
 
 from textmill.params import Params
@@ -132,6 +133,23 @@ def test_length_and_repetition_are_what_the_parameters_say(
     assert len(set(written(min_new_tokens=9, repetition_penalty=1e4))) == 9
     pairs = list(pairwise(written(min_new_tokens=9, no_repeat_ngram=2)))
     assert len(set(pairs)) == len(pairs) == 8
+
+
+@pytest.mark.parametrize("top_k", [0, 3])
+def test_tokens_are_drawn_from_as_many_as_the_parameters_say(
+    top_k: int, tokenizer: Any, make_task: Any, make_model: Any
+) -> None:
+    """All of them where top_k is 0: transformers' own default is 50."""
+    task = make_task("dialogue", generation={"sample": True, "max_new_tokens": 1, "top_k": top_k})
+    family: Any = FAMILIES[task.family](task, tokenizer)
+    model = make_model(family).eval()
+    torch.manual_seed(0)
+    ids = torch.randint(4, len(tokenizer), (64, 8))
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    drawn = family.generate(model, batch)[:, -1:]
+    logits = model(**batch).logits[:, -1]
+    ranks = (logits > logits.gather(1, drawn)).sum(dim=1)
+    assert ranks.max() < top_k if top_k else ranks.max() > 100
 
 
 @pytest.mark.parametrize("example", ENTITIES)
@@ -458,8 +476,6 @@ def test_the_baselines_do_what_they_are_called(tokenizer: Any, make_task: Any) -
 
 
 def test_entities_are_learnt_and_told_as_a_sequence(tokenizer: Any, make_task: Any, make_model: Any) -> None:
-    import torch
-
     from textmill.errors import UserError
     from textmill.models import build, config
     from textmill.params import load
