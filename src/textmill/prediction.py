@@ -159,19 +159,19 @@ class Predictor:
     def generate(self, prompt: str, generation: Generation, seed: int) -> str:
         """What the model writes after, or in answer to, ``prompt``; the same again for the same seed.
 
-        Raises UserError where the model does not write, or the prompt has half a character.
+        A task's model draws for the seed 0 what ``predict`` says. Raises UserError where the model does not
+        write, or the prompt has half a character.
         """
-        import torch
-
         if self.task and self.family.generates:
             example = self.example(prompt, "the prompt")
             task = self.task.model_copy(update={"generation": generation})
-            family = type(self.family)(task, self.tokenizer)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                return str(family.predict(self.model, [example], 1)[0]["prediction"])
+            family: Any = type(self.family)(task, self.tokenizer)
+            family.seed = seed
+            return str(family.predict(self.model, [example], 1)[0]["prediction"])
         if self.task or self._answer == self._fill:
             raise UserError(f"{self.name} does not write text; see textmill predict")
+        import torch
+
         from textmill.tasks.sequence_to_sequence import generation_settings
 
         with torch.random.fork_rng(devices=[]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from textmill.params import Generation
@@ -37,9 +38,14 @@ def generation_settings(spec: Generation, tokenizer: PreTrainedTokenizerBase) ->
 
 
 class Generating(Family):
-    """What the two families that write text share."""
+    """What the two families that write text share.
+
+    Attributes: ``seed`` is that of the sampling. A text that is drawn is the same for the same input and
+    seed, whatever other examples are predicted with it.
+    """
 
     generates = True
+    seed: int = 0
 
     @abstractmethod
     def source(self, example: Example) -> str:
@@ -48,11 +54,18 @@ class Generating(Family):
     def generate(self, model: PreTrainedModel, batch: Batch) -> Any:
         """Token ids (batch, length) as ``params.yaml: tasks.*.generation`` says."""
         generate: Any = model.generate
-        return generate(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            **generation_settings(self.task.generation, self.tokenizer),
-        )
+        with self._sampling(batch) if self.task.generation.sample else nullcontext():
+            return generate(
+                input_ids=batch["input_ids"],
+                attention_mask=batch["attention_mask"],
+                **generation_settings(self.task.generation, self.tokenizer),
+            )
+
+    def _sampling(self, batch: Batch) -> AbstractContextManager[Any]:
+        from textmill.tasks.sampling import Sampling
+
+        rows = zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        return Sampling([ids[mask.bool()].tolist() for ids, mask in rows], self.seed)
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> list[Any]:
         """The text written for each row."""

@@ -15,7 +15,8 @@ import pytest
 
 from textmill import cli
 from textmill.errors import UserError
-from textmill.params import Generation, load
+from textmill.evaluation.evaluate import lightning_runner
+from textmill.params import Generation, Params, load
 from textmill.prediction import Predictor, find_model
 from textmill.serving import Limits, serve
 
@@ -101,6 +102,27 @@ def test_generation_follows_its_options_and_its_seed(folders: Folders, monkeypat
     greedy, beams = run(monkeypatch, capsys, *ask[:3]), run(monkeypatch, capsys, *ask[:3], "--beams", "3")
     assert greedy.strip() == Predictor(model).predict(["Good day."])[0]["prediction"]
     assert isinstance(beams, str)
+
+
+def test_a_task_that_samples_says_the_same_each_time(
+    folders: Folders, tmp_path: Path, params: Params, monkeypatch: Any, capsys: Any
+) -> None:
+    """From one text or among others, from predict, generate, and the runner of evaluate."""
+    folder = tmp_path / "dialogue"
+    shutil.copytree(folders["dialogue"], folder)
+    card = json.loads((folder / "textmill.json").read_text(encoding="utf-8"))
+    card["spec"]["generation"] |= {"sample": True, "max_new_tokens": 12}
+    (folder / "textmill.json").write_text(json.dumps(card), encoding="utf-8")
+    texts = ["Good day.", "你好", "Where is Norbi Tools?"]
+    lines = run(monkeypatch, capsys, "predict", str(folder), *texts).splitlines()
+    predictor = Predictor(folder)
+    assert predictor.predict(texts[1:]) == [json.loads(line) for line in lines[1:]]
+    written = run(monkeypatch, capsys, "generate", str(folder), texts[0])
+    assert written.rstrip("\n") == json.loads(lines[0])["prediction"]
+    runner = lightning_runner(predictor.family, predictor.model, params, None)
+    examples = [predictor.example(text) for text in texts]
+    found = predictor.family.predict(predictor.model, examples, 2, runner)
+    assert found == [json.loads(line) for line in lines]
 
 
 def test_what_cannot_be_generated_is_told(folders: Folders, monkeypatch: Any, capsys: Any) -> None:

@@ -152,6 +152,26 @@ def test_tokens_are_drawn_from_as_many_as_the_parameters_say(
     assert ranks.max() < top_k if top_k else ranks.max() > 100
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("name", ["headlines", "dialogue"])
+def test_what_is_drawn_depends_on_the_input_and_the_seed_alone(
+    name: str, beams: int, tokenizer: Any, make_task: Any, make_model: Any
+) -> None:
+    task = make_task(name, generation={"sample": True, "beams": beams, "max_new_tokens": 6})
+    family: Any = FAMILIES[task.family](task, tokenizer)
+    model = make_model(family)
+    examples = [{"source": text} for text in ("Mara Velt works.", "韦玛", "in Ulmen 😀", "the tools")]
+    if name == "dialogue":
+        examples = [{"turns": [{"role": "user", "text": row["source"]}]} for row in examples]
+    together = family.predict(model, examples, batch_size=8)
+    assert len({row["prediction"] for row in together}) == 4
+    torch.manual_seed(5)
+    assert family.predict(model, examples[::-1], batch_size=3)[::-1] == together
+    family.seed = 1
+    others = family.predict(model, examples, batch_size=8)
+    assert all(one != other for one, other in zip(together, others, strict=True))
+
+
 @pytest.mark.parametrize("example", ENTITIES)
 @pytest.mark.parametrize("length", [128, 24])
 def test_spans_come_back_exactly_from_right_tags(
