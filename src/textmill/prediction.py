@@ -111,6 +111,8 @@ class Predictor:
                 raise UserError(f"{folder}: there is no {CARD}, and {architecture!r} is no language model")
             auto_class, self._answer = found
             self.model, self.tokenizer = load_model(self.folder, auto_class)
+            if auto_class == "AutoModelForCausalLM":
+                self.tokenizer.truncation_side = "left"  # a text is gone on with from its end
 
     def input_example(self) -> list[dict[str, Any]]:
         """An input to try the model with."""
@@ -224,16 +226,21 @@ class Predictor:
         return {"prediction": str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()}
 
     def _write(self, text: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The text with what the model writes after it, or in its place; by default the likeliest tokens."""
+        """The text with what the model writes after it, or in its place; by default the likeliest tokens.
+
+        Of a text that is too long an encoder-decoder reads the beginning, and a decoder the end, which leaves
+        room for what it writes.
+        """
         import torch
 
-        encoding = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self.limit())
-        ids = encoding["input_ids"]
-        causal = not self.model.config.is_encoder_decoder
-        if causal and ids[0, -1] == self.tokenizer.eos_token_id:
-            ids = ids[:, :-1]  # to go on, not to begin the next document
         likeliest = {"do_sample": False, "max_new_tokens": 40, "pad_token_id": self.tokenizer.pad_token_id}
         chosen = {**likeliest, "eos_token_id": self.tokenizer.eos_token_id, **(settings or {})}
+        causal = not self.model.config.is_encoder_decoder
+        longest = max(8, self.limit() + 8 - chosen["max_new_tokens"]) if causal else self.limit()
+        encoding = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=longest)
+        ids = encoding["input_ids"]
+        if causal and ids[0, -1] == self.tokenizer.eos_token_id:
+            ids = ids[:, :-1]  # to go on, not to begin the next document
         if causal:
             chosen["max_new_tokens"] = min(chosen["max_new_tokens"], self.limit() + 8 - ids.shape[1])
         generate: Any = self.model.generate

@@ -182,6 +182,22 @@ def test_a_pretrained_decoder_goes_on_from_the_prompt(pretrained: Path) -> None:
         find_model("encoder", root)
 
 
+@pytest.mark.parametrize("text", ["Mara Velt works in Ulmen. " * 60, "韦玛在乌尔门工作。" * 60, "Mara Velt"])
+def test_a_long_prompt_is_gone_on_with_from_its_end(pretrained: Path, monkeypatch: Any, text: str) -> None:
+    predictor = Predictor(pretrained)
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(
+        predictor.model, "generate", lambda **given: asked.update(given) or given["input_ids"]
+    )
+    settings = load().generation.model_copy(update={"max_new_tokens": 20})
+    predictor.generate(text, settings, 0)
+    ids = asked["input_ids"][0].tolist()
+    whole = predictor.tokenizer(text)["input_ids"][:-1]  # without the end of the document
+    assert ids[1:] == whole[1:][1 - len(ids) :]
+    assert len(ids) == min(len(whole), 256 - 20 - 1)
+    assert asked["max_new_tokens"] == 20
+
+
 @pytest.mark.parametrize(
     ("family", "host", "shown"), [("AF_INET", "127.0.0.1", "127.0.0.1"), ("AF_INET6", "::1", "[::1]")]
 )
