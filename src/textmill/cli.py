@@ -35,14 +35,32 @@ def main() -> None:
         if answer:
             print(answer)
         sys.stdout.flush()
-    except UserError as error:
-        if arguments.debug:
-            raise
-        print(f"textmill: {error}", file=sys.stderr)
-        sys.exit(1)
     except BrokenPipeError:
         # The reader has seen enough (`| head`); Python would complain once more on the way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (UserError, OSError) as error:
+        if arguments.debug:
+            raise
+        # A file that cannot be read or written is the user's to put right, too.
+        place = getattr(error, "filename", None)
+        told = f"{place}: {error.strerror}" if isinstance(error, OSError) and place else error
+        print(f"textmill: {told}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option: a whole number from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:  # more digits than Python reads, too
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}, found {text}")
+        return number
+
+    return read
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         "input", nargs="*", help="texts; none reads texts or JSON objects, a line each, from stdin"
     )
     predict.add_argument("--file", type=Path, help="read texts or JSON objects, a line each, from a file")
-    predict.add_argument("--batch-size", type=int, help="inputs a batch")
+    predict.add_argument("--batch-size", type=_whole_number(1, 2**31 - 1), help="inputs a batch")
     predict.add_argument(
         "--precision",
         choices=("32-true", "bf16-mixed"),
@@ -122,7 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     generate = command("generate", _generate, "the text that a model writes after, or in answer to, a prompt")
     generate.add_argument("model", help="a task's or pretrained model's name, or a model's folder")
     generate.add_argument("prompt", nargs="?", help="none reads it from standard input")
-    generate.add_argument("--seed", type=int, default=0, help="of the sampling; 0 by default")
+    told = "of the sampling; 0 by default"
+    generate.add_argument("--seed", type=_whole_number(0, 2**32 - 1), default=0, help=told)
     for key, kind in GENERATION.items():
         flag, text = f"--{key.replace('_', '-')}", f"in place of generation.{key}"
         if kind is bool:
@@ -134,7 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     annotate.add_argument("task", help="a task's name, or a model's folder")
     annotate.add_argument("output", type=Path, help="file that the tool imports")
     annotate.add_argument("--format", choices=("label_studio", "doccano"), default="label_studio")
-    annotate.add_argument("--count", type=int, default=100, help="examples; 100 by default")
+    told = "examples; 100 by default"
+    annotate.add_argument("--count", type=_whole_number(1, 2**31 - 1), default=100, help=told)
     annotate.add_argument(
         "--file", type=Path, help="unlabelled texts or JSON objects, a line each; none takes the test split"
     )
@@ -377,6 +397,8 @@ def _generate(arguments: argparse.Namespace) -> str:
         generation = Generation.model_validate_json(json.dumps(base.model_dump() | given))
     except ValueError as error:  # pydantic's
         wrong = error.errors()[0]  # type: ignore[attr-defined]
+        if not wrong["loc"]:  # of two options together
+            raise UserError(wrong["msg"].removeprefix("Value error, ")) from None
         option = str(wrong["loc"][0]).replace("_", "-")
         raise UserError(f"--{option}: {wrong['msg']}, found {wrong['input']}") from None
     prompt = arguments.prompt if arguments.prompt is not None else sys.stdin.read().strip()
@@ -393,8 +415,6 @@ def _annotate(arguments: argparse.Namespace) -> str:
     predictor = Predictor(find_model(arguments.task))
     if predictor.task is None:
         raise UserError(f"{predictor.name} is fine-tuned for no task")
-    if arguments.count < 1:
-        raise UserError(f"--count: expected at least 1, found {arguments.count}")
     if arguments.format == "label_studio" and arguments.output.suffix == ".xml":
         raise UserError(f"{arguments.output}: the interface for the examples goes there; end it in .json")
     arguments.input = []

@@ -34,6 +34,24 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys, arguments, message
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["predict", "x", "good", "--batch-size", "0"], "--batch-size"),
+        (["predict", "x", "good", "--batch-size", "-1"], "--batch-size"),
+        (["predict", "x", "good", "--batch-size", "many"], "--batch-size"),
+        (["annotate", "x", "out.json", "--count", "0"], "--count"),
+        (["generate", "x", "good", "--seed", "-1"], "--seed"),
+        (["generate", "x", "good", "--seed", "9" * 23], "--seed"),
+        (["generate", "x", "good", "--seed", "9" * 5000], "--seed"),
+    ],
+)
+def test_a_number_out_of_range_is_told_with_its_option(monkeypatch, capsys, arguments, option):
+    with pytest.raises(SystemExit):
+        _run(monkeypatch, *arguments)
+    assert f"argument {option}: expected a whole number from " in capsys.readouterr().err
+
+
 def test_debug_lets_the_traceback_through(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError):

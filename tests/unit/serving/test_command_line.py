@@ -132,6 +132,10 @@ def test_what_cannot_be_generated_is_told(folders: Folders, monkeypatch: Any, ca
             ("generate", str(folders["dialogue"]), "a", "--beams", "0"),
             "--beams: Input should be greater than 0",
         ),
+        (
+            ("generate", str(folders["dialogue"]), "a", "--min-new-tokens", "9", "--max-new-tokens", "8"),
+            "textmill: min_new_tokens 9 is more than max_new_tokens 8\n",
+        ),
         (("generate", "nothing", "a"), "no model 'nothing'"),
     ):
         with pytest.raises(SystemExit):
@@ -161,6 +165,19 @@ def test_the_least_sure_of_a_file_are_written_for_annotation(
     run(monkeypatch, capsys, *ask, "--format", "doccano")
     lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [line["text"] for line in lines] == [row["data"]["text"] for row in rows]
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    folders: Folders, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("good", encoding="utf-8")
+    ask = ("annotate", str(folders["sentiment"]), "--file", str(texts))
+    for output, message in ((tmp_path, "Is a directory"), (texts / "tasks.json", "File exists")):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, capsys, *ask, str(output))
+        place = tmp_path if output == tmp_path else texts
+        assert capsys.readouterr().err == f"textmill: {place}: {message}\n"
 
 
 def test_a_model_of_another_version_is_told(folders: Folders, tmp_path: Path) -> None:
