@@ -45,6 +45,11 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def normalised(text: str) -> str:
+    """``text`` without differences in white space and case: how the texts of two examples are compared."""
+    return " ".join(text.casefold().split())
+
+
 def word_offsets(text: str) -> list[tuple[int, int]]:
     """Start and end of each word of ``text``, as ``words`` finds them."""
     return [match.span() for match in _WORD.finditer(text)]

@@ -212,7 +212,7 @@ LABELS = _checks(
     ("leakage", "share of examples",
      "A dev or test example that was trained on is remembered, not solved."),
     ("conflicting_labels", "share of examples",
-     "The same text with two labels caps the score and teaches that either will do."),
+     "The same text with two labels, or question with two answers, caps the score and teaches either."),
     ("source_is_target", "share of examples",
      "A pair that copies its source teaches copying and scores as if it were translation."),
     ("corpus_overlap", "share of examples",

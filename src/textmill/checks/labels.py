@@ -16,6 +16,7 @@ import polars as pl
 from textmill.checks.profile import divergence
 from textmill.params import Task
 from textmill.records import EXAMPLE_FIELDS, Example
+from textmill.words import normalised
 
 Row = dict[str, Any]
 Splits = Mapping[str, list[Example]]
@@ -34,6 +35,8 @@ RATES = (
     "corpus_overlap",
     "spans_cut_words",
 )
+# One source may well have two targets, and one conversation two answers.
+SEVERAL_ANSWERS = ("sequence_to_sequence", "dialogue")
 SHOWN = 5
 # Two letters or digits of one word. Not of scripts without spaces between words, nor of Korean, whose
 # particles are written onto a name: South-East Asian, and what lies from the CJK radicals to Hangul.
@@ -129,7 +132,7 @@ def _task(name: str, splits: Splits, spec: Task, in_corpus: set[str] | None) -> 
                 row["label_unseen"] = sum(label not in learnt for label in _used(example, spec))
                 if in_corpus is not None:
                     row["corpus_overlap"] = int(str(example.get("id")) in in_corpus)
-            if "label" in example:
+            if spec.family not in SEVERAL_ANSWERS:
                 row["conflicting_labels"] = len(answers[key]) - 1
             if not row["missing_fields"]:
                 row |= _shape(example, spec)
@@ -137,7 +140,10 @@ def _task(name: str, splits: Splits, spec: Task, in_corpus: set[str] | None) -> 
 
 
 def _key(example: Example) -> str:
-    """What makes two examples the same question, whatever the answer: their input, with its marked spans."""
+    """What makes two examples the same question, whatever the answer: their input, with its marked spans.
+
+    Differences in white space and case make no other question.
+    """
     turns = example.get("turns")
     if isinstance(turns, list):
         return "\0".join(_string(turn.get("text")) for turn in turns[:-1] if isinstance(turn, dict))
@@ -148,7 +154,7 @@ def _key(example: Example) -> str:
 
 
 def _string(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return normalised(value) if isinstance(value, str) else ""
 
 
 def _members(label: Any) -> list[str]:
@@ -157,7 +163,23 @@ def _members(label: Any) -> list[str]:
 
 
 def _answer(example: Example) -> str:
-    return "\0".join(sorted(_members(example.get("label"))))
+    """An example's labels, spans or answers, in a form that is the same where two examples say the same."""
+    spans, answers = example.get("spans"), example.get("answers")
+    if isinstance(spans, list):
+        told = [
+            f"{_place(example, span.get('start'))} {_place(example, span.get('end'))} {span.get('label')}"
+            for span in spans
+        ]
+    elif isinstance(answers, list):
+        told = list({_string(answer.get("text")) for answer in answers})
+    else:
+        told = _members(example.get("label"))
+    return "\0".join(sorted(told))
+
+
+def _place(example: Example, offset: Any) -> int:
+    """An offset without the white space before it, of which one text may have more and another less."""
+    return len("".join(str(example.get("text"))[:offset].split()))
 
 
 def _missing(example: Example, family: str) -> int:

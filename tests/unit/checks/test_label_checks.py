@@ -76,6 +76,43 @@ def test_one_text_with_two_labels(tasks: Tasks, params: Params) -> None:
     assert set(found) <= {"conflicting_labels", "duplicates"}
 
 
+def test_one_text_with_other_spans_and_one_question_with_two_answers(tasks: Tasks, params: Params) -> None:
+    for name, changed in (
+        ("entities", {"spans": [{"start": 0, "end": 4, "label": "place"}]}),
+        ("questions", {"answers": [{"text": "韦玛", "start": 0}]}),
+    ):
+        first = tasks[name]["train"][0]
+        first |= (
+            {"text": "韦玛在乌尔门"}
+            if name == "entities"
+            else {"context": "韦玛在乌尔门", "question": "谁？"}
+        )
+        tasks[name]["train"][1] = {**first, **changed, "id": "other"}
+    rows = labels.tables(tasks, params.tasks, {})["examples"].filter(pl.col("conflicting_labels") > 0)
+    assert rows["id"].to_list() == ["entities-train-0", "other", "questions-train-0", "other"]
+
+
+def test_white_space_and_case_make_no_other_question_and_no_other_answer(
+    tasks: Tasks, params: Params
+) -> None:
+    entities, questions = tasks["entities"], tasks["questions"]
+    span = {"start": 5, "end": 9, "label": "person"}
+    entities["train"][0] |= {"text": "Good Mara", "spans": [span]}
+    entities["test"][0] |= {"text": "good  mara ", "spans": [{**span, "start": 6, "end": 10}]}
+    asked = {"question": "谁 是 Mara?", "context": "Mara 是 MARA", "answers": [{"text": "Mara", "start": 0}]}
+    questions["train"][0] |= asked
+    questions["test"][0] |= {
+        **asked,
+        "question": "谁 是\u3000mara?",
+        "answers": [{"text": "MARA", "start": 7}],
+    }
+    tasks["headlines"]["train"][1]["source"] = tasks["headlines"]["train"][0]["source"]
+    found = labels.tables(tasks, params.tasks, {})["examples"]
+    leaked = found.filter(pl.col("leakage") > 0)["id"].to_list()
+    assert leaked == ["entities-test-0", "questions-test-0"]
+    assert found["conflicting_labels"].sum() == 0
+
+
 def test_targets_that_copy_their_source(tasks: Tasks, params: Params) -> None:
     example = tasks["headlines"]["dev"][0]
     example["target"] = example["source"]

@@ -15,6 +15,7 @@ from textmill.params import Task
 from textmill.records import Example, example_texts, half_character, write_jsonl
 from textmill.tasks.readers.row import shorten, writable
 from textmill.tasks.readers.table import SPLITS, read_task
+from textmill.words import normalised
 
 if TYPE_CHECKING:
     from textmill.params import Params
@@ -97,7 +98,7 @@ def same_text(example: Example) -> str:
         texts = texts[:-1]
     if "head" in example:
         texts += [f"{example[side]['start']} {example[side]['end']}" for side in ("head", "tail")]
-    return "\0".join(" ".join(text.casefold().split()) for text in texts)
+    return "\0".join(map(normalised, texts))
 
 
 def _sides(examples: Sequence[Example]) -> list[tuple[str, str]]:
