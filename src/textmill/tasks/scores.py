@@ -212,22 +212,19 @@ def spans(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -
 
 def exact_match(answer: str, truths: Sequence[str]) -> float:
     """1 where the answer equals one of the true ones, after normalisation."""
-    pairs = (
-        (answer_tokens(answer, has_han(truth)), answer_tokens(truth, has_han(truth))) for truth in truths
-    )
-    return float(any(tokens == wanted for tokens, wanted in pairs))
+    pairs = (_tokens(answer, truth) for truth in truths)
+    return float(any(tokens == wanted for tokens, wanted, _ in pairs))
 
 
 def token_f1(answer: str, truths: Sequence[str]) -> float:
     """The best F1 of the answer's tokens against one of the true answers.
 
-    Tokens in common are counted as a bag (Rajpurkar et al. 2016, section 6.1); where the true answer has
-    Chinese characters, as the longest run in common (Cui et al. 2019, the script of CMRC 2018).
+    Tokens in common are counted as a bag (Rajpurkar et al. 2016, section 6.1); where either has Chinese
+    characters, as the longest run in common (Cui et al. 2019, the script of CMRC 2018).
     """
     best = 0.0
     for truth in truths:
-        chinese = has_han(truth)
-        tokens, wanted = answer_tokens(answer, chinese), answer_tokens(truth, chinese)
+        tokens, wanted, chinese = _tokens(answer, truth)
         if not tokens or not wanted:
             best = max(best, float(tokens == wanted))
             continue
@@ -237,6 +234,12 @@ def token_f1(answer: str, truths: Sequence[str]) -> float:
             common = sum((Counter(tokens) & Counter(wanted)).values())
         best = max(best, 2 * common / (len(tokens) + len(wanted)))
     return best
+
+
+def _tokens(answer: str, truth: str) -> tuple[list[str], list[str], bool]:
+    """The tokens of both, and whether they are cut as Chinese: of 2005 and 2005年, both are."""
+    chinese = has_han(answer + truth)
+    return answer_tokens(answer, chinese), answer_tokens(truth, chinese), chinese
 
 
 def rouge(gold: Sequence[str], predicted: Sequence[str]) -> Scores:

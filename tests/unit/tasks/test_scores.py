@@ -121,6 +121,7 @@ def test_answers_are_scored_as_squad_and_cmrc_do() -> None:
         assert scores.exact_match(guess, [truth]) == 0
         assert scores.token_f1(guess, [truth]) < 1
     assert scores.exact_match("《诺比》", ["诺比"]) == 1
+    assert scores.token_f1("公司成立于2005年", ["2005"]) == pytest.approx(2 / 8)
     assert scores.token_f1("", [""]) == 1
     assert scores.token_f1("river", [""]) == 0
     assert scores.exact_match("", [""]) == 1
