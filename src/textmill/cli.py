@@ -52,6 +52,7 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
     """The type of an option: a whole number from ``least`` to ``most``."""
 
     def read(text: str) -> int:
+        """The number that ``text`` says; raises argparse's error, with the range, where it says none."""
         try:
             number = int(text)
         except ValueError:  # more digits than Python reads, too

@@ -69,10 +69,7 @@ def shape(found: Found) -> Shape:
         spans, names = _annotated(found)
         if spans or not (is_doccano or any(names)):
             return _labelled("token_classification", text, spans)
-        if not is_doccano or max(map(len, names)) == 1:
-            return _named(found, "sequence_classification", text, names)
-        # Of texts with several labels one may have none, which doccano's reader does not take.
-        found.format = "jsonl"
+        return _named(found, "sequence_classification", text, names)
     if "turns" in columns:
         return Shape("dialogue", "turns")
     if {"source", "target"} <= set(columns):

@@ -8,12 +8,13 @@ from typing import Any
 
 from textmill.errors import UserError
 from textmill.params import Task
+from textmill.records import BESIDE
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.offsets import from_utf16
 from textmill.tasks.readers.row import Row, rename_labels, rows_of, shorten
 from textmill.tasks.readers.tables import parse_json, parse_line
 
-KEPT = ("id", "pair", "language", "group")  # fields of an example that pass through a tool's export
+KEPT = (*BESIDE, "pair")  # fields of an example that pass through a tool's export
 EXAMPLE_ID = "example"  # in doccano's files, whose own id is the row's number in the tool
 
 

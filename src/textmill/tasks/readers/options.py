@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from textmill.errors import UserError
@@ -72,7 +72,7 @@ def check(name: str, task: Task) -> None:
             raise UserError(f"{where}.fields.{key}: expected a name or a number, found {column!r}")
 
 
-def _know(key: str, names: Collection[str] | Mapping[str, Any], where: str, whose: str) -> None:
+def _know(key: str, names: Collection[str], where: str, whose: str) -> None:
     if key not in names:
         near = difflib.get_close_matches(key, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"{whose} has {', '.join(names) or 'none'}"
