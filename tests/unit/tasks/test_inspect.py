@@ -84,6 +84,32 @@ def test_the_printed_block_reads_the_file(
     assert f": 0 of {expected}" in report
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("gb18030", "这家店的服务很好，工具也耐用"),
+        ("big5", "這家店的服務很好，工具也耐用"),
+        ("cp1252", "It’s a “fine” tool – for 5 €"),
+        ("cp1252", "Größe und Übermut tun selten gut"),
+        ("cp1251", "Это очень хороший инструмент"),
+        ("koi8_r", "Это очень хороший инструмент"),
+        ("shift_jis", "部屋が汚くて残念でした。また来たいとは思いません。"),
+        ("euc_kr", "이 호텔은 정말 좋았습니다"),
+    ],
+)
+def test_an_encoding_that_is_not_unicode_is_told(
+    tmp_path: Path, params: Params, encoding: str, text: str
+) -> None:
+    rows = "".join(f"{i} {text}\t{label}\n" for i, (_, label) in enumerate(ROWS))
+    (tmp_path / "a.tsv").write_bytes(f"said\tclass\n{rows}".encode(encoding))
+    report = inspect(tmp_path / "a.tsv")
+    assert f"read as {encoding}" in report
+    ((_, spec),) = blocks(report).items()
+    read(spec, params, tmp_path / "out")
+    found = [json.loads(line)["text"] for line in (tmp_path / "out" / "train.jsonl").open(encoding="utf-8")]
+    assert all(line.endswith(text) for line in found)
+
+
 def blocks(report: str) -> dict[str, Any]:
     """The blocks of a report, as pasted into params.yaml."""
     found: dict[str, Any] = YAML(typ="safe").load(report[report.index("\ntasks:") :])["tasks"]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from charset_normalizer import from_bytes
+
 from textmill.errors import UserError
 from textmill.tasks.inspect.layout import WORDS
 from textmill.tasks.readers.conll import columns_of, layout
@@ -29,6 +31,9 @@ DIVIDER = re.compile(r"__\w+__")
 NUMBER = re.compile(r"[\d.,-]+")
 LONG = 40  # characters that few names of columns have
 FREQUENT = 5  # rows that have each value of a column of labels
+SAMPLE = 1_000_000  # bytes by which an encoding is told
+# What text is written in where it is not Unicode; relatives of them (cp949 beside euc_kr) only confuse.
+ENCODINGS = ["gb18030", "big5", "cp1252", "cp1251", "koi8_r", "shift_jis", "euc_jp", "euc_kr"]
 
 
 @dataclass
@@ -129,7 +134,7 @@ def _utf16(content: bytes) -> str | None:
 
 
 def _encoding(content: bytes) -> tuple[str, str]:
-    """The likeliest encoding of bytes that are not UTF-8, and why: in GB 18030 high bytes stand in pairs."""
+    """The likeliest encoding of bytes that are not UTF-8, and why."""
     broken, whole = 0, 0
     for line in content.split(b"\n"):
         if not line.isascii():
@@ -143,16 +148,15 @@ def _encoding(content: bytes) -> tuple[str, str]:
             "latin-1",
             f"but {whole:,} lines are and {broken:,} are not: the encodings are mixed, mend the file",
         )
-    high = re.findall(rb"[\x80-\xff]+", content)
-    paired = sum(len(run) for run in high if len(run) > 1)
-    if paired > 0.8 * sum(map(len, high)):
-        try:
-            content.decode("gb18030")
-        except UnicodeDecodeError:
-            pass
-        else:
-            return "gb18030", "read as gb18030"
-    return "latin-1", "read as latin-1"
+    lines = content[:SAMPLE].splitlines(keepends=True)
+    # The last line may be cut within a character.
+    likely = from_bytes(b"".join(lines[:-1] or lines), cp_isolation=ENCODINGS).best()
+    name = likely.encoding if likely else "latin-1"
+    try:
+        content.decode(name)
+    except UnicodeDecodeError:
+        name = "latin-1"
+    return name, f"read as {name}"
 
 
 def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
