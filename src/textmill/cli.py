@@ -110,9 +110,8 @@ def _parser() -> argparse.ArgumentParser:
 
     curve = command("curve", _curve, "a task's dev score over the number of training examples")
     curve.add_argument("task")
-    curve.add_argument(
-        "--sizes", type=int, nargs="+", help="numbers of examples; by default halves of halves"
-    )
+    told = "numbers of examples; by default halves of halves"
+    curve.add_argument("--sizes", type=_whole_number(1, 2**31 - 1), nargs="+", help=told)
 
     about = "a learning rate or a batch size to begin with, for a task or a model"
     parts = commands.add_parser("find", help=about, description=about).add_subparsers(required=True)
@@ -165,9 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; by default this machine only"
     )
-    serve.add_argument("--port", type=int, default=8000, help="8000 by default")
-    serve.add_argument("--max-inputs", type=int, default=64, help="inputs a request; 64 by default")
-    serve.add_argument("--max-characters", type=int, default=20000, help="of a text; 20000 by default")
+    for flag, most, usual, told in (
+        ("--port", 2**16 - 1, 8000, "to listen on"),
+        ("--max-inputs", 2**31 - 1, 64, "inputs a request"),
+        ("--max-characters", 2**31 - 1, 20000, "of a text"),
+    ):
+        serve.add_argument(
+            flag, type=_whole_number(1, most), default=usual, help=f"{told}; {usual} by default"
+        )
 
     explain = command("explain", _explain, "which tokens of a text a model's answer hangs on")
     explain.add_argument("model", help="a task's or pretrained model's name, or a model's folder")

@@ -43,7 +43,13 @@ def construct(
     Raises UserError, before a model is asked, for what cannot be read or written.
     """
     known = [example for path in train for example in read_rows(path, known=True)]
-    arguments = argument_types(gathered(known, none)) if known else None
+    arguments = argument_types(gathered(known, none)) if train else None
+    if train and not arguments:
+        files = ", ".join(map(str, train))
+        raise UserError(
+            f"{files}: no relation between two entities in {len(known):,} rows, so that no pair would be "
+            "asked about; expected examples with relations, or --train without a file to ask about all pairs"
+        )
     texts, truth = _texts(inputs, none, seed)
     facts = None if gold is None else _gold(gold, seed)
     try:
