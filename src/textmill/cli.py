@@ -396,7 +396,7 @@ def _generate(arguments: argparse.Namespace) -> str:
     from textmill.prediction import Predictor, find_model
 
     predictor = Predictor(find_model(arguments.model))
-    base = predictor.task.generation if predictor.task else load().generation
+    base = predictor.task.finetune.generation if predictor.task else load().generation
     given = {key: value for key in GENERATION if (value := getattr(arguments, key)) is not None}
     try:
         generation = Generation.model_validate_json(json.dumps(base.model_dump() | given))

@@ -162,12 +162,15 @@ class Predictor:
         """What the model writes after, or in answer to, ``prompt``; the same again for the same seed.
 
         A task's model draws for the seed 0 what ``predict`` says. Raises UserError where the model does not
-        write, or the prompt has half a character.
+        write or has no room for so much, or the prompt has half a character.
         """
         if self.task and self.family.generates:
             example = self.example(prompt, "the prompt")
-            task = self.task.model_copy(update={"generation": generation})
+            finetune = self.task.finetune.model_copy(update={"generation": generation})
+            task = self.task.model_copy(update={"finetune": finetune})
             family: Any = type(self.family)(task, self.tokenizer)
+            if problem := family.too_long(self.model):
+                raise UserError(f"{self.name}: {problem}")
             family.seed = seed
             return str(family.predict(self.model, [example], 1)[0]["prediction"])
         if self.task or self._answer == self._fill:

@@ -33,8 +33,8 @@ def _shrink(params):
         model["training"] = {"budget": {"steps": 4}}
     params["tasks"] = {name: params["tasks"][name] for name in ("sentiment", "headlines")}
     for task in params["tasks"].values():
-        task["finetune"] = {"learning_rate": 1e-3, "budget": {"steps": 4}}
-        task["generation"] = {"max_new_tokens": 4}
+        few = {"max_new_tokens": 4}
+        task["finetune"] = {"learning_rate": 1e-3, "budget": {"steps": 4}, "generation": few}
         task["gate"]["min"] = 0.0
     for level in params["checks"].values():
         for check in level.values() if isinstance(level, dict) else ():

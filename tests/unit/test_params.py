@@ -24,7 +24,7 @@ def test_shared_blocks_complete_the_models_and_tasks(tmp_path):
     assert finetune.max_length == params.training.max_length
     assert finetune.optimizer.name != params.training.optimizer.name
     assert finetune.optimizer.betas == params.training.optimizer.betas
-    assert params.tasks["dialogue"].generation.beams == params.generation.beams
+    assert params.tasks["dialogue"].finetune.generation.beams == params.generation.beams
 
 
 def test_params_are_frozen(tmp_path):
@@ -33,6 +33,7 @@ def test_params_are_frozen(tmp_path):
         params.seed = 2
 
 
+DATA = "    data: {format: sample, path: src/textmill/sample"
 SLIPS = [
     # what is replaced, by what, and what the message must say
     ("seed: 1\n", "sead: 1\n", ["sead: unknown key", "did you mean seed?", "seed is missing"]),
@@ -104,29 +105,29 @@ SLIPS = [
         ["training", "lora trains matrices in every layer, and frozen_layers trains some layers never"],
     ),
     (
-        "    labels: [none, works_for, founded, located_in, makes, born_in]",
-        "    labels: [none, works_for]\n    multi_label: true",
-        ["tasks.relations", "multi_label is for the family sequence_classification"],
+        f"    labels: [none, works_for, founded, located_in, makes, born_in]\n{DATA}}}",
+        f"    labels: [none, works_for]\n{DATA}, multi_label: true}}",
+        ["tasks.relations", "data.multi_label is for the family sequence_classification"],
     ),
     (
-        "    labels: [person, company, place, product]",
-        "    labels: null\n    regression: true",
-        ["tasks.entities", "regression is for the family sequence_classification"],
+        f"    labels: [person, company, place, product]\n{DATA}}}",
+        f"    labels: null\n{DATA}, regression: true}}",
+        ["tasks.entities", "data.regression is for the family sequence_classification"],
     ),
     (
-        "    family: span_extraction",
-        "    family: span_extraction\n    multi_label: true",
-        ["tasks.questions", "multi_label is for the family sequence_classification"],
+        f"    labels: null\n{DATA}}}",
+        f"    labels: null\n{DATA}, multi_label: true}}",
+        ["tasks.questions", "data.multi_label is for the family sequence_classification"],
     ),
     (
-        "labels: [negative, positive]",
-        "labels: null\n    regression: true\n    multi_label: true",
-        ["tasks.sentiment", "multi_label and regression exclude each other"],
+        f"    labels: [negative, positive]\n{DATA}}}",
+        f"    labels: null\n{DATA}, regression: true, multi_label: true}}",
+        ["tasks.sentiment", "data.multi_label and data.regression exclude each other"],
     ),
     (
-        "labels: [negative, positive]",
-        "labels: [negative, positive]\n    regression: true",
-        ["tasks.sentiment", "regression needs labels: null"],
+        f"    labels: [negative, positive]\n{DATA}}}",
+        f"    labels: [negative, positive]\n{DATA}, regression: true}}",
+        ["tasks.sentiment", "data.regression needs labels: null"],
     ),
     (
         "labels: [negative, positive]",
@@ -197,10 +198,12 @@ def test_a_budget_is_replaced_whole_and_other_mappings_key_by_key():
 def test_the_losses_of_several_labels_and_of_numbers_are_not_smoothed(
     tmp_path, kind, labels, metric, changed
 ):
-    text = COMMITTED.replace("labels: [negative, positive]", f"labels: {labels}\n    {kind}: true", 1)
+    text = COMMITTED.replace(
+        f"    labels: [negative, positive]\n{DATA}}}", f"    labels: {labels}\n{DATA}, {kind}: true}}", 1
+    )
     text = text.replace("    behaviour: sentiment", "    behaviour: null").replace("accuracy", metric, 1)
     _load(tmp_path, text)
-    with pytest.raises(UserError, match=rf"tasks.sentiment: {kind} has a loss of its own"):
+    with pytest.raises(UserError, match=rf"tasks.sentiment: data.{kind} has a loss of its own"):
         _load(tmp_path, text.replace("budget: {epochs: 4}", changed, 1))
 
 

@@ -75,10 +75,13 @@ def _inherit(path: Path, tree: CommentedMap) -> dict[str, Any]:
     places = [
         (model, key, key) for model in _blocks(plain, "pretrain") for key in ("architecture", "training")
     ]
-    for task in _blocks(plain, "tasks"):
-        places += [(task, "finetune", "training"), (task, "generation", "generation")]
     for block, key, shared in places:
         block[key] = merge(plain.get(shared), block.get(key, {}))
+    training = plain.get("training")
+    if isinstance(training, dict):
+        training = {**training, "generation": plain.get("generation")}
+    for task in _blocks(plain, "tasks"):
+        task["finetune"] = merge(training, task.get("finetune", {}))
     return plain
 
 

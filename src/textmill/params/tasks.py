@@ -58,6 +58,8 @@ class TaskData(Block):
     train: str | tuple[str, ...] | None = None
     dev: str | tuple[str, ...] | None = None  # none: cut from train by seed
     test: str | tuple[str, ...] | None = None  # none: cut from train by seed
+    multi_label: bool = False  # sequence_classification: any number of labels for a text
+    regression: bool = False  # sequence_classification: the label is a number, and labels is null
     options: dict[str, Any] = {}  # of the reader: header, delimiter, encoding, columns ...
     fields: dict[str, Any] = {}  # name in an example -> name or number in the file
     label_names: dict[str, str] = {}  # label in the file -> label here
@@ -74,28 +76,6 @@ class TaskData(Block):
             raise ValueError("a hub data set needs dataset and revision")
         if self.format not in ("sample", "hub") and not self.train:
             raise ValueError(f"data of format {self.format} needs train: a path or a list of paths")
-        return self
-
-
-class Finetune(Training):
-    """One fine-tuning: a training, and what only labelled data can ask for. What is not named is off."""
-
-    seeds: Count = 1  # models trained, from the seed on; the best on dev is kept
-    class_weights: Literal["balanced"] | dict[str, Positive] | None = None  # of the labels in the loss
-    out_of_scope: str | None = None  # a label that is not learnt: what the model is too unsure of
-    crf: bool = False  # token_classification: tags are learnt and told as a sequence
-    mark_matches: bool = False  # pairs and questions: the model is told which tokens both texts have
-    auxiliary: tuple[Name, ...] = ()  # tasks whose batches are mixed in, through the same encoder
-
-    @property
-    def smoothed(self) -> bool:
-        """Whether the training loss is another than the model's by label_smoothing or z_loss."""
-        return bool(self.label_smoothing or self.z_loss)
-
-    @model_validator(mode="after")
-    def _together(self) -> Finetune:
-        if self.auxiliary and (self.class_weights or self.lora):
-            raise ValueError("auxiliary goes neither with class_weights nor with lora")
         return self
 
 
@@ -128,6 +108,29 @@ class Generation(Block):
         return self
 
 
+class Finetune(Training):
+    """One fine-tuning: a training, and what only labelled data can ask for. What is not named is off."""
+
+    generation: Generation  # how the fine-tuned model writes, on dev too
+    seeds: Count = 1  # models trained, from the seed on; the best on dev is kept
+    class_weights: Literal["balanced"] | dict[str, Positive] | None = None  # of the labels in the loss
+    out_of_scope: str | None = None  # a label that is not learnt: what the model is too unsure of
+    crf: bool = False  # token_classification: tags are learnt and told as a sequence
+    mark_matches: bool = False  # pairs and questions: the model is told which tokens both texts have
+    auxiliary: tuple[Name, ...] = ()  # tasks whose batches are mixed in, through the same encoder
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether the training loss is another than the model's by label_smoothing or z_loss."""
+        return bool(self.label_smoothing or self.z_loss)
+
+    @model_validator(mode="after")
+    def _together(self) -> Finetune:
+        if self.auxiliary and (self.class_weights or self.lora):
+            raise ValueError("auxiliary goes neither with class_weights nor with lora")
+        return self
+
+
 class Gate(Block):
     """What a fine-tuned model must reach before the registry calls it the champion."""
 
@@ -150,13 +153,20 @@ class Task(Block):
     model: Name
     languages: tuple[str, ...]  # of the text, or of the target where text is generated
     labels: tuple[str, ...] | None  # of the classification; null for the other families
-    multi_label: bool = False  # sequence_classification: any number of labels for a text
-    regression: bool = False  # sequence_classification: the label is a number, and labels is null
     data: TaskData
     finetune: Finetune
-    generation: Generation
     behaviour: Literal["sentiment"] | None = None  # tests of behaviour that evaluate runs too
     gate: Gate
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text has any number of labels."""
+        return self.data.multi_label
+
+    @property
+    def regression(self) -> bool:
+        """Whether the label is a number."""
+        return self.data.regression
 
     @property
     def one_label(self) -> bool:
@@ -184,8 +194,8 @@ class Task(Block):
     def own_loss(self) -> str | None:
         """The key or family whose loss label_smoothing and z_loss have no part in; None where they have."""
         keys = {
-            "multi_label": self.multi_label,
-            "regression": self.regression,
+            "data.multi_label": self.multi_label,
+            "data.regression": self.regression,
             "finetune.crf": self.finetune.crf,
             "span_extraction": self.family == "span_extraction",
         }
@@ -195,11 +205,11 @@ class Task(Block):
     def _answered(self) -> Task:
         for key in ("multi_label", "regression"):
             if getattr(self, key) and self.family != "sequence_classification":
-                raise ValueError(f"{key} is for the family sequence_classification")
+                raise ValueError(f"data.{key} is for the family sequence_classification")
         if self.multi_label and self.regression:
-            raise ValueError("multi_label and regression exclude each other")
+            raise ValueError("data.multi_label and data.regression exclude each other")
         if self.regression and self.labels:
-            raise ValueError("regression needs labels: null, since a label is a number")
+            raise ValueError("data.regression needs labels: null, since a label is a number")
         twice = sorted(label for label, count in Counter(self.labels or ()).items() if count > 1)
         if twice:
             raise ValueError(f"labels has {', '.join(twice)} more than once")

@@ -100,20 +100,25 @@ class Family(ABC):
 
     def lengths(self) -> dict[str, int]:
         """How many tokens the model may have to see, by the keys of the task that say so."""
-        written = {"generation.max_new_tokens": self.task.generation.max_new_tokens} if self.generates else {}
-        return {"finetune.max_length": self.max_length, **written}
+        lengths = {"finetune.max_length": self.max_length}
+        if self.generates:
+            lengths["finetune.generation.max_new_tokens"] = self.task.finetune.generation.max_new_tokens
+        return lengths
 
-    def check(self, model: PreTrainedModel, name: str) -> None:
-        """Raise UserError where the model is none that the task, which has this name, can be taught."""
+    def too_long(self, model: PreTrainedModel) -> str | None:
+        """What of ``lengths`` is more than the model has positions for, if anything."""
         from textmill.models.positions import longest
 
         room = longest(model)
         for key, length in self.lengths().items():
             if room is not None and length > room:
-                raise UserError(
-                    f"params.yaml: tasks.{name}.{key}: {length} tokens are more than the {room} positions "
-                    f"of {type(model).__name__}"
-                )
+                return f"{key}: {length} tokens are more than the {room} positions of {type(model).__name__}"
+        return None
+
+    def check(self, model: PreTrainedModel, name: str) -> None:
+        """Raise UserError where the model is none that the task, which has this name, can be taught."""
+        if problem := self.too_long(model):
+            raise UserError(f"params.yaml: tasks.{name}.{problem}")
         for key in ("mark_matches", "crf"):
             if getattr(self.task.finetune, key) and not getattr(model.config, key, False):
                 raise UserError(

@@ -36,8 +36,8 @@ class Dialogue(Generating):
 
     def lengths(self) -> dict[str, int]:
         """The answer is written behind its prompt; the last token of it is never read."""
-        together = self.max_length + self.task.generation.max_new_tokens - 1
-        return {"finetune.max_length and generation.max_new_tokens": together}
+        together = self.max_length + self.task.finetune.generation.max_new_tokens - 1
+        return {"finetune.max_length and finetune.generation.max_new_tokens": together}
 
     def encode(self, example: Example, labelled: bool = True) -> list[Feature]:
         """One window: the last turns that leave room for the answer, and with labels the answer itself."""

@@ -52,13 +52,13 @@ class Generating(Family):
         """The text that the answer is made from."""
 
     def generate(self, model: PreTrainedModel, batch: Batch) -> Any:
-        """Token ids (batch, length) as ``params.yaml: tasks.*.generation`` says."""
+        """Token ids (batch, length) as ``params.yaml: tasks.*.finetune.generation`` says."""
         generate: Any = model.generate
-        with self._sampling(batch) if self.task.generation.sample else nullcontext():
+        with self._sampling(batch) if self.task.finetune.generation.sample else nullcontext():
             return generate(
                 input_ids=batch["input_ids"],
                 attention_mask=batch["attention_mask"],
-                **generation_settings(self.task.generation, self.tokenizer),
+                **generation_settings(self.task.finetune.generation, self.tokenizer),
             )
 
     def _sampling(self, batch: Batch) -> AbstractContextManager[Any]:

@@ -191,7 +191,8 @@ def test_rows_set_aside_are_counted_by_reason(tasks: Tasks, params: Params) -> N
 
 def test_labels_that_are_sets_count_each_member(params: Params) -> None:
     """A task with any number of labels for a text."""
-    spec = params.tasks["sentiment"].model_copy(update={"multi_label": True})
+    spec = params.tasks["sentiment"]
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"multi_label": True})})
     both = ["negative", "positive"]
     rows = [{"id": f"x{i}", "text": f"text {i}", "label": both[: i % 3]} for i in range(30)]
     tables = labels.tables({"sentiment": {"train": rows}}, {"sentiment": spec}, {})

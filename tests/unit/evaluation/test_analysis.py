@@ -30,7 +30,7 @@ def family(make_task: Callable[..., Task], tokenizer: Any) -> Callable[..., Any]
 
 
 def test_several_labels_are_right_in_any_order(family: Callable[..., Any]) -> None:
-    several = family(labels=["a", "b", "c"], multi_label=True, gate={"metric": "accuracy"})
+    several = family(labels=["a", "b", "c"], data={"multi_label": True}, gate={"metric": "accuracy"})
     examples = [{"id": "1", "text": "x", "label": ["b", "a"]}, {"id": "2", "text": "x", "label": ["a"]}]
     predictions = [{"prediction": ["a", "b"], "score": 0.9}, {"prediction": ["a", "b"], "score": 0.8}]
     found = correct(several, examples, predictions)
@@ -75,7 +75,7 @@ def test_certainty_before_the_temperature_is_what_it_was(
 
 def test_several_labels_state_the_certainty_that_all_are_right(family: Callable[..., Any]) -> None:
     labels = [f"l{i}" for i in range(10)]
-    several = family(labels=labels, multi_label=True)
+    several = family(labels=labels, data={"multi_label": True})
     draw = np.random.default_rng(4)
     odds = draw.choice([0.05, 0.95], size=(2000, 10))
     truth = draw.random((2000, 10)) < odds

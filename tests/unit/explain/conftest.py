@@ -49,7 +49,7 @@ def tokenizer() -> Any:
 
 @pytest.fixture(scope="session")
 def make_predictor(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Predictor]:
-    """A predictor for a task of the parameters: make_predictor("sentiment", stock=True, multi_label=True)."""
+    """A predictor for a task of the parameters: make_predictor("sentiment", stock=True, crf=True)."""
     import copy
 
     import torch
@@ -60,9 +60,8 @@ def make_predictor(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
     def make(name: str, stock: bool = False, **changes: Any) -> Predictor:
         params = load()
-        spec = merge(
-            params.tasks[name].model_dump(mode="json"), {"generation": {"max_new_tokens": 4}, **changes}
-        )
+        short = {"finetune": {"generation": {"max_new_tokens": 4}}}
+        spec = merge(params.tasks[name].model_dump(mode="json"), merge(short, changes))
         task = Task.model_validate_json(json.dumps(spec))
         own = copy.deepcopy(tokenizer)
         kind = FAMILIES[task.family]

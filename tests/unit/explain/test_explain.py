@@ -97,7 +97,9 @@ def test_a_label_or_a_part_of_the_text_can_be_chosen(make_predictor: Any, inputs
 
 
 def test_gradients_of_several_labels_of_a_number_and_of_nothing(make_predictor: Any, inputs: Any) -> None:
-    several = explain(make_predictor("sentiment", multi_label=True, gate={"metric": "micro_f1"}), "not bad")
+    several = explain(
+        make_predictor("sentiment", data={"multi_label": True}, gate={"metric": "micro_f1"}), "not bad"
+    )
     assert {t["name"] for t in several.data["targets"]} <= {"negative", "positive"}
     with pytest.raises(UserError, match="the text is empty"):
         explain(make_predictor("sentiment"), {"text": ""})
@@ -108,7 +110,7 @@ def test_a_text_drawn_at_random_is_explained_as_it_is_shown(
     name: str, make_predictor: Any, inputs: Any
 ) -> None:
     settings = {"sample": True, "temperature": 5.0, "max_new_tokens": 6}
-    predictor = make_predictor(name, generation=settings)
+    predictor = make_predictor(name, finetune={"generation": settings})
     shown = set()
     for seed in range(4):
         predictor.family.seed = seed
@@ -160,7 +162,7 @@ def test_a_part_longer_than_a_window_cannot_be_chosen(make_predictor: Any) -> No
 
 def test_a_number_is_shown_as_itself(make_predictor: Any) -> None:
     predictor = make_predictor(
-        "sentiment", labels=None, regression=True, behaviour=None, gate={"metric": "pearson"}
+        "sentiment", labels=None, data={"regression": True}, behaviour=None, gate={"metric": "pearson"}
     )
     found = explain(predictor, "not bad")
     number = f"{found.data['prediction']['prediction']:.2f}"

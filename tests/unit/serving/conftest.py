@@ -43,7 +43,7 @@ def folders(
 
     found = {}
     for name, example in EXAMPLES.items():
-        task = make_task(name, generation={"max_new_tokens": 4})
+        task = make_task(name, finetune={"generation": {"max_new_tokens": 4}})
         own = copy.deepcopy(tokenizer)
         prepare_tokenizer(FAMILIES[task.family], own)
         model = make_model(FAMILIES[task.family](task, own))

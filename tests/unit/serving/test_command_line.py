@@ -104,6 +104,16 @@ def test_generation_follows_its_options_and_its_seed(folders: Folders, monkeypat
     assert isinstance(beams, str)
 
 
+def test_more_tokens_than_a_model_has_positions_for_are_told(folders: Folders, monkeypatch: Any) -> None:
+    predictor = Predictor(folders["dialogue"])
+    assert predictor.task
+    read, settings = predictor.task.finetune.max_length, predictor.task.finetune.generation
+    monkeypatch.setattr("textmill.models.positions.longest", lambda model: read + 4)
+    predictor.generate("Good day.", settings.model_copy(update={"max_new_tokens": 5}), 0)
+    with pytest.raises(UserError, match=rf"max_new_tokens: {read + 5} tokens are more than the {read + 4} "):
+        predictor.generate("Good day.", settings.model_copy(update={"max_new_tokens": 6}), 0)
+
+
 def test_a_task_that_samples_says_the_same_each_time(
     folders: Folders, tmp_path: Path, params: Params, monkeypatch: Any, capsys: Any
 ) -> None:
@@ -111,7 +121,7 @@ def test_a_task_that_samples_says_the_same_each_time(
     folder = tmp_path / "dialogue"
     shutil.copytree(folders["dialogue"], folder)
     card = json.loads((folder / "textmill.json").read_text(encoding="utf-8"))
-    card["spec"]["generation"] |= {"sample": True, "max_new_tokens": 12}
+    card["spec"]["finetune"]["generation"] |= {"sample": True, "max_new_tokens": 12}
     (folder / "textmill.json").write_text(json.dumps(card), encoding="utf-8")
     texts = ["Good day.", "你好", "Where is Norbi Tools?"]
     lines = run(monkeypatch, capsys, "predict", str(folder), *texts).splitlines()
@@ -184,7 +194,7 @@ def test_a_model_of_another_version_is_told(folders: Folders, tmp_path: Path) ->
     folder = tmp_path / "old"
     shutil.copytree(folders["sentiment"], folder)
     card = json.loads((folder / "textmill.json").read_text(encoding="utf-8"))
-    del card["spec"]["generation"]["beams"]
+    del card["spec"]["finetune"]["generation"]["beams"]
     (folder / "textmill.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(UserError, match=r"textmill\.json: .*another version.*beams: Field required"):
         Predictor(folder)

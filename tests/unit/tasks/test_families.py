@@ -81,7 +81,7 @@ EXAMPLES: dict[str, list[Example]] = {
 def test_every_family_gives_a_loss_and_predictions_that_can_be_scored(
     name: str, tokenizer: Any, make_task: Any, make_model: Any
 ) -> None:
-    task = make_task(name, generation={"max_new_tokens": 4})
+    task = make_task(name, finetune={"generation": {"max_new_tokens": 4}})
     family = FAMILIES[task.family](task, tokenizer)
     examples = EXAMPLES[name]
     features = [feature for example in examples for feature in family.encode(example)]
@@ -104,7 +104,7 @@ def test_every_family_gives_a_loss_and_predictions_that_can_be_scored(
 def test_predictions_do_not_depend_on_the_batch_or_on_labels(
     name: str, tokenizer: Any, make_task: Any, make_model: Any
 ) -> None:
-    task = make_task(name, generation={"max_new_tokens": 4})
+    task = make_task(name, finetune={"generation": {"max_new_tokens": 4}})
     family = FAMILIES[task.family](task, tokenizer)
     model = make_model(family)
     together = family.predict(model, EXAMPLES[name], batch_size=8)
@@ -122,7 +122,9 @@ def test_length_and_repetition_are_what_the_parameters_say(
     beams: int, tokenizer: Any, make_task: Any, make_model: Any
 ) -> None:
     def written(**generation: Any) -> list[int]:
-        task = make_task("headlines", generation={"beams": beams, "max_new_tokens": 9, **generation})
+        task = make_task(
+            "headlines", finetune={"generation": {"beams": beams, "max_new_tokens": 9} | generation}
+        )
         family: Any = FAMILIES[task.family](task, tokenizer)
         batch = family.collate([family.encode(EXAMPLES["headlines"][0], labelled=False)[0]])
         ids: list[int] = family.generate(make_model(family), batch)[0, 1:].tolist()
@@ -140,7 +142,9 @@ def test_tokens_are_drawn_from_as_many_as_the_parameters_say(
     top_k: int, tokenizer: Any, make_task: Any, make_model: Any
 ) -> None:
     """All of them where top_k is 0: transformers' own default is 50."""
-    task = make_task("dialogue", generation={"sample": True, "max_new_tokens": 1, "top_k": top_k})
+    task = make_task(
+        "dialogue", finetune={"generation": {"sample": True, "max_new_tokens": 1, "top_k": top_k}}
+    )
     family: Any = FAMILIES[task.family](task, tokenizer)
     model = make_model(family).eval()
     torch.manual_seed(0)
@@ -157,7 +161,7 @@ def test_tokens_are_drawn_from_as_many_as_the_parameters_say(
 def test_what_is_drawn_depends_on_the_input_and_the_seed_alone(
     name: str, beams: int, tokenizer: Any, make_task: Any, make_model: Any
 ) -> None:
-    task = make_task(name, generation={"sample": True, "beams": beams, "max_new_tokens": 6})
+    task = make_task(name, finetune={"generation": {"sample": True, "beams": beams, "max_new_tokens": 6}})
     family: Any = FAMILIES[task.family](task, tokenizer)
     model = make_model(family)
     examples = [{"source": text} for text in ("Mara Velt works.", "韦玛", "in Ulmen 😀", "the tools")]
@@ -451,7 +455,7 @@ def test_several_labels_and_numbers_are_predicted_and_scored(
 ) -> None:
     texts = ["good tools", "bad tools", "good and bad", "nothing", "very good", "very bad"] * 3
     many = [{"text": t, "label": [w for w in ("good", "bad") if w in t]} for t in texts]
-    task = make_task("sentiment", labels=["good", "bad"], multi_label=True)
+    task = make_task("sentiment", labels=["good", "bad"], data={"multi_label": True})
     family: Any = FAMILIES[task.family](task, tokenizer)
     model = make_model(family)
     assert model(**family.collate([family.encode(e)[0] for e in many])).loss.isfinite()
@@ -463,7 +467,7 @@ def test_several_labels_and_numbers_are_predicted_and_scored(
     assert said == [["good"], ["good", "bad"], []]
 
     numbers = [{"text": t, "label": float(len(t))} for t in texts]
-    task = make_task("sentiment", labels=None, regression=True, gate={"metric": "pearson"})
+    task = make_task("sentiment", labels=None, data={"regression": True}, gate={"metric": "pearson"})
     family = FAMILIES[task.family](task, tokenizer)
     model = make_model(family)
     assert model(**family.collate([family.encode(e)[0] for e in numbers])).loss.isfinite()
@@ -564,8 +568,8 @@ DIRECTED = ["Other", "Cause-Effect(e1,e2)", "Cause-Effect(e2,e1)"]
     [
         ("sentiment", {}, "positive"),
         ("sentiment", {"finetune": {"out_of_scope": "negative"}}, "positive"),
-        ("sentiment", {"multi_label": True}, ["positive"]),
-        ("sentiment", {"regression": True, "labels": None, "gate": {"metric": "pearson"}}, 1.0),
+        ("sentiment", {"data": {"multi_label": True}}, ["positive"]),
+        ("sentiment", {"data": {"regression": True}, "labels": None, "gate": {"metric": "pearson"}}, 1.0),
         ("entities", {}, []),
         ("relations", {}, "works_for"),
         ("relations", {"labels": DIRECTED}, "Other"),
@@ -607,15 +611,17 @@ def test_lengths_beyond_the_models_positions_are_told_before_the_training(
         UserError, match=r"tasks\.sentiment\.finetune\.max_length: 65 .* the 64 positions of Bert"
     ):
         check("sentiment", finetune={"max_length": 65})
-    check("headlines", finetune={"max_length": 64}, generation={"max_new_tokens": 64})
+    check("headlines", finetune={"max_length": 64, "generation": {"max_new_tokens": 64}})
     with pytest.raises(UserError, match=r"tasks\.headlines\.finetune\.max_length: 65 .* 64 positions"):
         check("headlines", finetune={"max_length": 65})
-    with pytest.raises(UserError, match=r"tasks\.headlines\.generation\.max_new_tokens: 65 .* 64 positions"):
-        check("headlines", finetune={"max_length": 64}, generation={"max_new_tokens": 65})
-    check("dialogue", finetune={"max_length": 45}, generation={"max_new_tokens": 20})
-    both = r"tasks\.dialogue\.finetune\.max_length and generation\.max_new_tokens: 65 .* 64 positions of GPT2"
+    with pytest.raises(
+        UserError, match=r"tasks\.headlines\.finetune\.generation\.max_new_tokens: 65 .* 64 positions"
+    ):
+        check("headlines", finetune={"max_length": 64, "generation": {"max_new_tokens": 65}})
+    check("dialogue", finetune={"max_length": 45, "generation": {"max_new_tokens": 20}})
+    both = r"finetune\.max_length and finetune\.generation\.max_new_tokens: 65 .* 64 positions of GPT2"
     with pytest.raises(UserError, match=both):
-        check("dialogue", finetune={"max_length": 46}, generation={"max_new_tokens": 20})
+        check("dialogue", finetune={"max_length": 46, "generation": {"max_new_tokens": 20}})
 
 
 def test_an_answer_fits_behind_the_longest_prompt_that_is_allowed(
@@ -623,7 +629,7 @@ def test_an_answer_fits_behind_the_longest_prompt_that_is_allowed(
 ) -> None:
     from textmill.models import build, config
 
-    lengths = {"finetune": {"max_length": 45}, "generation": {"min_new_tokens": 20, "max_new_tokens": 20}}
+    lengths = {"finetune": {"max_length": 45, "generation": {"min_new_tokens": 20, "max_new_tokens": 20}}}
     task = make_task("dialogue", **lengths)
     family: Any = FAMILIES[task.family](task, tokenizer)
     shape = params.architecture.model_copy(

@@ -118,10 +118,8 @@ def blocks(report: str) -> dict[str, Any]:
 
 def read(spec: dict[str, Any], params: Params, output: Path) -> dict[str, float]:
     """The counts of the task_data stage for a printed block, its gate filled in."""
-    shared = {
-        "finetune": params.training.model_dump(mode="json"),
-        "generation": params.generation.model_dump(mode="json"),
-    }
+    generation = params.generation.model_dump(mode="json")
+    shared = {"finetune": {**params.training.model_dump(mode="json"), "generation": generation}}
     spec["gate"]["min"] = 0.5
     task = Task.model_validate_json(json.dumps(merge(shared, spec)))
     return prepare(params.model_copy(update={"tasks": {"mine": task}}), "mine", output)
@@ -415,7 +413,7 @@ def test_several_labels_of_a_text_are_told_and_each_is_counted(
     report = inspect(tmp_path / "a.json")
     assert "labels: 3: yes 40 (53%), no 20 (27%), 轻 15 (20%)" in report
     ((_, spec),) = blocks(report).items()
-    assert spec["multi_label"]
+    assert spec["data"]["multi_label"]
     read(spec, params, tmp_path / "out")
     labels = [
         row["label"]

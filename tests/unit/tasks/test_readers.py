@@ -379,7 +379,7 @@ BAD: list[tuple[str, str, str | bytes, dict[str, Any], str]] = [
     ("questions", "a.jsonl", '{"question": "Who?", "context": "Mara", "answers": [{"text": "Mara", "start": 1}]}', {"format": "jsonl"}, r"answers: 'Mara' is not what stands in the context at 1"),
     ("relations", "a.json", '[{"tokens": ["a"], "entities": [], "relations": [{"head": 0, "tail": 1, "type": "makes"}]}]', {"format": "spert"}, r"relation: makes points at '0'"),
     *(
-        ("sentiment", "a.jsonl", f'{{"text": "good", "label": {label}}}', {"format": "jsonl", "task": {"labels": None, "regression": True, "gate": {"metric": "pearson"}}}, r"a\.jsonl:1: label: expected a finite number")
+        ("sentiment", "a.jsonl", f'{{"text": "good", "label": {label}}}', {"format": "jsonl", "regression": True, "task": {"labels": None, "gate": {"metric": "pearson"}}}, r"a\.jsonl:1: label: expected a finite number")
         for label in ('"nan"', "NaN", '"inf"', "-1e999")
     ),
     ("dialogue", "a.jsonl", '{"turns": [{"role": "user", "text": "a"}, {"role": "user", "text": "b"}]}', {"format": "jsonl"}, r"turns: the last turn is not the assistant's"),
@@ -721,9 +721,9 @@ def test_several_labels_are_for_tasks_that_take_several(run: Prepare, form: str)
     one = [item(i, ["positive"]) for i in range(20)]
     with pytest.raises(UserError, match="label: there are 2, 'positive', 'negative', and the task takes one"):
         run("sentiment", {"a.json": content([*one, item(20, ["positive", "negative"])])}, format=form)
-    task = {"multi_label": True, "gate": {"metric": "micro_f1"}}
+    task = {"gate": {"metric": "micro_f1"}}
     several = content([*one, item(20, ["positive", "negative"]), item(21, [])])
-    found = _all(run("sentiment", {"b.json": several}, format=form, task=task))
+    found = _all(run("sentiment", {"b.json": several}, format=form, multi_label=True, task=task))
     assert sorted(len(e["label"]) for e in found) == [0, *[1] * 20, 2]
 
 

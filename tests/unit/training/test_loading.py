@@ -83,7 +83,7 @@ def test_a_head_that_is_new_by_design_is_not_told_of(
 def test_a_number_has_one_output_and_no_warning(
     make_task: Any, tokenizer: Any, pretrained: Any, told: Any
 ) -> None:
-    task = make_task("sentiment").model_copy(update={"labels": None, "regression": True})
+    task = make_task("sentiment", labels=None, data={"regression": True}, gate={"metric": "pearson"})
     model = load(FAMILIES[task.family](task, tokenizer), pretrained("encoder"))
     assert told() == ""
     assert model.config.num_labels == 1

@@ -192,9 +192,7 @@ def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
     """What the block's reader says against the rows of the files, all of them."""
     data = TaskData.model_validate_json(json.dumps(block["data"]))
     labels = tuple(block["labels"]) if block["labels"] else None
-    task = Task.model_construct(
-        family=block["family"], labels=labels, multi_label=block.get("multi_label", False), data=data
-    )
+    task = Task.model_construct(family=block["family"], labels=labels, data=data)
     problems, count = [], 0
     for split in ("train", "dev", "test"):
         if split in block["data"]:
@@ -215,6 +213,8 @@ def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> 
     languages = [code for code, share in _languages(texts) if share >= 0.1 and code != "und"]
     data: dict[str, Any] = {"format": found.format, "path": str(folder)}
     data |= {split: list(name) if isinstance(name, tuple) else name for split, name in names.items()}
+    if kind.multi_label:
+        data["multi_label"] = True
     if options := {**found.options, **kind.options}:
         data["options"] = options
     # These tell the reader how the table is built, so they are named though the columns are called so.
@@ -227,7 +227,6 @@ def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> 
         "model": MODELS.get(family, "encoder"),
         "languages": languages or ["en"],
         "labels": kind.labels,
-        **({"multi_label": True} if kind.multi_label else {}),
         "data": data,
         "finetune": {"budget": {"epochs": 4}},
         "gate": {"metric": METRICS[family], "min": None, "above_baseline": True},

@@ -230,7 +230,7 @@ def _annotated(
             yield Row(place, rename_labels({**kept, "text": text, "label": label}, task))
         elif choices:
             told = f"{len(choices)}, {', '.join(map(repr, choices))}, and the task takes one"
-            yield Row(place, None, f"label: there are {told} (multi_label: true takes several)")
+            yield Row(place, None, f"label: there are {told} (data.multi_label: true takes several)")
         else:
             yield Row(place, None, "label: there is none")
     else:
