@@ -251,7 +251,7 @@ def test_answers_and_tags_as_the_hub_has_them(run: Prepare) -> None:
         ({"tokens": ["a", "b"], "tags": ["O", 7]}, "tags: '7' \\(token 2\\) is not O or a place"),
         ({"tokens": ["a", ""], "tags": ["O", "O"]}, "tokens: expected texts"),
         ({"tokens": "a b", "tags": ["O", "O"]}, "tokens: expected a list, found 'a b'"),
-        ({"tags": ["O", "O"]}, "tokens: there is no 'tokens'; found tags"),
+        ({"tags": ["O", "O"]}, "tokens: there is no 'tokens' in any row; found tags"),
     ],
 )
 def test_tags_that_do_not_fit_are_told(run: Prepare, row: Any, told: str) -> None:
@@ -808,3 +808,47 @@ def test_a_member_of_an_archive_may_have_brackets_in_its_name(run: Prepare) -> N
         archive.writestr("data[1].csv", "text,label\n" + "".join(f"good {i},1\n" for i in range(20)))
     found = run("sentiment", {"all.zip": packed.getvalue()}, format="csv", train="all.zip/data[1].csv", **SENTIMENT)  # fmt: skip
     assert len(_all(found)) == 20
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "data", "told"),
+    [
+        ("a.jsonl", '{"text": "good", "hypothesis": "fine", "label": "1"}\n', {"format": "jsonl", "fields": {"pair": "hypotesis"}}, r"a\.jsonl: data\.fields\.pair: there is no 'hypotesis' in any row; found text, hypothesis, label"),
+        ("a.json", '[{"text": "good", "by": {"user": "u"}, "label": "1"}]', {"format": "jsonl", "fields": {"group": "by.usr"}}, r"data\.fields\.group: there is no 'by\.usr' in any row; found text, by, label"),
+        ("a.csv", "good,1\n", {"format": "csv", "options": {"header": False}, "fields": {"text": 0, "label": 1, "pair": 7}}, r"data\.fields\.pair: there is no 7 in any row; found 2 columns"),
+        ("a.txt", "1 good\n", {"format": "text", "options": {"pattern": r"(?P<label>\d) (?P<text>.*)"}, "fields": {"language": "lang"}}, r"data\.fields\.language: there is no 'lang' in any row; found label, text"),
+    ],
+)  # fmt: skip
+def test_a_mapped_name_that_no_row_has_is_told(
+    run: Prepare, file: str, content: str, data: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        run("sentiment", {file: content}, on_bad_row="skip", **{**SENTIMENT, **data})
+
+
+def test_a_mapped_name_that_some_rows_lack_may_be_optional(run: Prepare) -> None:
+    rows = [{"text": f"good {i}", "label": "1", **({"user": i} if i % 2 else {})} for i in range(20)]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    found = _all(
+        run("sentiment", {"a.jsonl": content}, format="jsonl", fields={"group": "user"}, **SENTIMENT)
+    )
+    assert sum("group" in e for e in found) == 10
+
+
+def test_a_misspelt_column_of_parquet_is_told(run: Prepare) -> None:
+    table = io.BytesIO()
+    polars.DataFrame({"text": ["good"], "label": ["1"], "user": ["u"]}).write_parquet(table)
+    with pytest.raises(UserError, match=r"a\.parquet: data\.fields\.group: there is no 'usr' in any row"):
+        run(
+            "sentiment",
+            {"a.parquet": table.getvalue()},
+            format="parquet",
+            fields={"group": "usr"},
+            **SENTIMENT,
+        )
+
+
+def test_a_value_that_is_null_is_told_as_such(run: Prepare) -> None:
+    content = '{"text": null, "label": "1"}\n'
+    with pytest.raises(UserError, match=r"a\.jsonl:1: text: 'text' has no value \(null\)"):
+        run("sentiment", {"a.jsonl": content}, format="jsonl", **SENTIMENT)

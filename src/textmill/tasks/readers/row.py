@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from textmill.errors import UserError
 from textmill.params import Task
 from textmill.records import BESIDE, EXAMPLE_FIELDS, Example
 from textmill.tasks.readers.tags import named_scheme, tag_spans
 from textmill.words import join_tokens
+
+_ABSENT = object()  # what a record has not, where null may be a value
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,36 @@ def rows_of(place: str, item: Any, rows: Iterator[Row]) -> list[Row]:
         return [Row(place, None, f"malformed: not what this format has here: {error}", item)]
 
 
-def to_row(place: str, raw: Any, task: Task) -> Row:
+class Fields:
+    """Which of the names that ``data.fields`` maps to the records of a split have.
+
+    A name that some records lack may be right, where an example may go without; one that all lack is not.
+    """
+
+    def __init__(self, task: Task, only: Collection[str] = ()) -> None:
+        """``only`` are the fields that the reader looks up in a record, where it does not all."""
+        self._missing = {f: at for f, at in task.data.fields.items() if not only or f in only}
+        self._known: dict[str, None] = {}
+
+    def note(self, raw: Any) -> None:
+        """Take note of what a record has."""
+        self._missing = {
+            field: at for field, at in self._missing.items() if lookup(raw, at, _ABSENT) is _ABSENT
+        }
+        if self._missing:
+            self._known |= dict.fromkeys(_names(raw))
+
+    def check(self, where: str) -> None:
+        """Raises UserError where ``fields`` names what none of the records has."""
+        if self._missing and self._known:
+            field, at = next(iter(self._missing.items()))
+            known = shorten(", ".join(self._known), 200)
+            raise UserError(f"{where}: data.fields.{field}: there is no {at!r} in any row; found {known}")
+
+
+def to_row(place: str, raw: Any, task: Task, fields: Fields) -> Row:
     """The example that a raw record (mapping or list) holds, by the task's fields and label names."""
+    fields.note(raw)
     try:
         return Row(place, _example(raw, task))
     except RowError as problem:
@@ -67,16 +98,24 @@ def _example(raw: Any, task: Task) -> Example:
     example = _beside(raw, task)
     for field in EXAMPLE_FIELDS[task.family]:
         name = field.rstrip("?")
-        at = names.get(name, name)
-        value = lookup(raw, at)
-        if value is None:
-            if field.endswith("?"):
-                continue
-            raise RowError(name, f"there is no {at!r}; found {_known(raw)}")
-        example[name] = value
+        if name == field:
+            example[name] = _needed(raw, name, task)
+        elif (value := lookup(raw, names.get(name, name))) is not None:
+            example[name] = value
     if "answers" in example:
         example["answers"] = _answer_list(example["answers"])
     return rename_labels(example, task)
+
+
+def _needed(raw: Any, field: str, task: Task) -> Any:
+    """A record's value of a field that an example has to have; raises RowError where there is none."""
+    at = task.data.fields.get(field, field)
+    value = lookup(raw, at, _ABSENT)
+    if value is _ABSENT:
+        raise RowError(field, f"there is no {at!r}; found {', '.join(_names(raw)) or 'nothing'}")
+    if value is None:
+        raise RowError(field, f"{at!r} has no value (null)")
+    return value
 
 
 def _answer_list(answers: Any) -> Any:
@@ -105,12 +144,10 @@ def _tagged(raw: Any, task: Task) -> Example:
 
     Numbers of tags become names by ``label_names``; ``options.scheme`` is iob2 where it is not named.
     """
-    names, options = task.data.fields, task.data.options
+    options = task.data.options
     found = {}
     for field in ("tokens", "tags"):
-        found[field] = lookup(raw, names.get(field, field))
-        if found[field] is None:
-            raise RowError(field, f"there is no {names.get(field, field)!r}; found {_known(raw)}")
+        found[field] = _needed(raw, field, task)
         if not isinstance(found[field], list):
             raise RowError(field, f"expected a list, found {shorten(repr(found[field]))}")
     tokens, tags = found["tokens"], [_renamed(tag, task) for tag in found["tags"]]
@@ -139,12 +176,7 @@ def _answered(raw: Any, task: Task) -> Example:
     column are missing; without it the first occurrence in the context counts.
     """
     names, none = task.data.fields, task.data.options.get("no_answer", "")
-    found = {}
-    for field in ("question", "context", "answer"):
-        value = lookup(raw, names.get(field, field))
-        if value is None:
-            raise RowError(field, f"there is no {names.get(field, field)!r}; found {_known(raw)}")
-        found[field] = str(value)
+    found = {field: str(_needed(raw, field, task)) for field in ("question", "context", "answer")}
     context, answer = found["context"], found["answer"]
     if none:
         context = context.removesuffix(none).rstrip()
@@ -189,20 +221,20 @@ def _renamed(label: Any, task: Task) -> Any:
     return task.data.label_names.get(label, label) if isinstance(label, str) else label
 
 
-def lookup(raw: Any, at: Any) -> Any:
-    """A record's value by name, by position, or by a path of names with dots."""
+def lookup(raw: Any, at: Any, default: Any = None) -> Any:
+    """A record's value by name, by position, or by a path of names with dots; else ``default``."""
     if isinstance(at, int):
-        return raw[at] if isinstance(raw, list) and -len(raw) <= at < len(raw) else None
+        return raw[at] if isinstance(raw, list) and -len(raw) <= at < len(raw) else default
     if isinstance(raw, Mapping):
         if at in raw:
             return raw[at]
         value: Any = raw
         for part in str(at).split("."):
             if not isinstance(value, Mapping) or part not in value:
-                return None
+                return default
             value = value[part]
         return value
-    return None
+    return default
 
 
 def shorten(text: str, length: int = 40) -> str:
@@ -215,7 +247,8 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _known(raw: Any) -> str:
+def _names(raw: Any) -> list[str]:
+    """What a record has, for messages."""
     if isinstance(raw, Mapping):
-        return ", ".join(str(key) for key in raw) or "nothing"
-    return f"{len(raw)} columns" if isinstance(raw, list) else type(raw).__name__
+        return [str(key) for key in raw]
+    return [f"{len(raw)} columns" if isinstance(raw, list) else type(raw).__name__]
