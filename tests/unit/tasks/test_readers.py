@@ -852,3 +852,147 @@ def test_a_value_that_is_null_is_told_as_such(run: Prepare) -> None:
     content = '{"text": null, "label": "1"}\n'
     with pytest.raises(UserError, match=r"a\.jsonl:1: text: 'text' has no value \(null\)"):
         run("sentiment", {"a.jsonl": content}, format="jsonl", **SENTIMENT)
+
+
+def _task(text: str, *annotations: Any) -> dict[str, Any]:
+    """A task of Label Studio with the results of each annotation."""
+    return {"data": {"text": text}, "annotations": [{"result": results} for results in annotations]}
+
+
+def _choice(*names: str, **more: Any) -> dict[str, Any]:
+    return {"type": "choices", "value": {"choices": list(names)}, **more}
+
+
+def _region(start: int, end: int, *labels: str, key: str = "a", kind: str = "labels") -> dict[str, Any]:
+    return {"type": kind, "id": key, "value": {"start": start, "end": end, kind: list(labels)}}
+
+
+def test_regions_of_hypertext_are_spans(run: Prepare) -> None:
+    place = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 4}
+    value = {**place, "globalOffsets": {"start": 0, "end": 4}, "text": "Mara", "hypertextlabels": ["person"]}
+    result = {"type": "hypertextlabels", "id": "a", "value": value}
+    content = json.dumps([_task(f"Mara {i}", [result]) for i in range(20)])
+    found = _all(run("entities", {"a.json": content}, format="label_studio"))
+    assert [e["spans"] for e in found] == [[{"start": 0, "end": 4, "label": "person"}]] * 20
+    del value["globalOffsets"]
+    with pytest.raises(
+        UserError, match=r"task\[1\]: spans: start and end must be whole numbers, found '/p\[1\]"
+    ):
+        run("entities", {"a.json": json.dumps([_task("Mara", [result])])}, format="label_studio")
+
+
+def test_a_region_without_a_label_is_a_bad_row_and_a_remark_on_one_is_not(run: Prepare) -> None:
+    remark = {"type": "textarea", "id": "a", "value": {"start": 0, "end": 4, "text": ["sure"]}}
+    tasks = [_task(f"Mara {i}", [_region(0, 4, "person"), remark]) for i in range(20)]
+    assert len(_all(run("entities", {"a.json": json.dumps(tasks)}, format="label_studio"))) == 20
+    with pytest.raises(UserError, match=r"a\.json:task\[21\]: spans: 0 to 4 has no label"):
+        run(
+            "entities",
+            {"a.json": json.dumps([*tasks, _task("Mara", [_region(0, 4)])])},
+            format="label_studio",
+        )
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "item", "told"),
+    [
+        ("label_studio", "entities", _task("Mara", [_choice("person")]), "spans: no text here has any; found choices"),
+        ("label_studio", "sentiment", _task("Mara", [_region(0, 4, "person")]), "label: no text here has any; found labels"),
+        ("label_studio", "entities", {"id": 1, "text": "Mara", "mood": "positive"}, "spans: no text here has any; found id, text, mood"),
+        ("doccano", "entities", {"text": "Mara", "label": ["person"]}, "spans: no text here has any; found choices"),
+        ("doccano", "sentiment", {"text": "Mara", "label": [[0, 4, "person"]]}, "label: no text here has any; found labels"),
+        ("doccano", "entities", {"text": "Mara", "tags": []}, "label: there is none of label, labels, cats; found text, tags"),
+    ],
+)  # fmt: skip
+def test_annotations_of_another_kind_than_the_family_s_are_bad_rows(
+    run: Prepare, form: str, name: str, item: Any, told: str
+) -> None:
+    task = {"multi_label": True, "gate": {"metric": "micro_f1"}} if name == "sentiment" else {}
+    with pytest.raises(UserError, match=rf"a\.json:\S+: {told}"):
+        run(name, {"a.json": json.dumps([item])}, format=form, task=task)
+
+
+def test_a_text_without_spans_may_have_choices_beside_texts_with_spans(run: Prepare) -> None:
+    tasks = [
+        _task(f"Mara {i}", [_choice("positive"), *[_region(0, 4, "person")] * (i % 2)]) for i in range(20)
+    ]
+    found = _all(run("entities", {"a.json": json.dumps(tasks)}, format="label_studio"))
+    assert sorted(len(e["spans"]) for e in found) == [0] * 10 + [1] * 10
+
+
+def test_annotations_that_differ_are_a_bad_row_unless_one_is_the_ground_truth(
+    run: Prepare, tmp_path: Path
+) -> None:
+    agreed = [_task(f"good {i}", [_choice("positive")], [_choice("positive", id="b")]) for i in range(20)]
+    torn = _task("so so", [_choice("positive")], [_choice("negative")])
+    with pytest.raises(UserError, match=r"task\[21\]: annotations: 2 differ; set one as the ground truth"):
+        run("sentiment", {"a.json": json.dumps([*agreed, torn])}, format="label_studio")
+    torn["annotations"][0]["ground_truth"] = True
+    found = _all(run("sentiment", {"a.json": json.dumps([*agreed, torn])}, format="label_studio"))
+    assert [e["label"] for e in found] == ["positive"] * 21
+    spans = [_region(0, 4, "person"), _region(5, 6, "place", key="b")]
+    tasks = [_task(f"Mara {i}", spans, spans[::-1]) for i in range(20)]  # in another order
+    assert (
+        len(_all(run("entities", {"b.json": json.dumps(tasks)}, format="label_studio", train="b.json"))) == 20
+    )
+
+
+def test_tasks_that_nobody_labelled_are_counted(run: Prepare, tmp_path: Path) -> None:
+    skipped = _task("skipped", [])
+    skipped["annotations"][0]["was_cancelled"] = True
+    tasks = [*(_task(f"good {i}", [_choice("positive")]) for i in range(20)), _task("later"), skipped]
+    found = run("sentiment", {"a.json": json.dumps(tasks)}, format="label_studio", on_bad_row="skip")
+    assert len(_all(found)) == 20
+    aside = list(read_jsonl(tmp_path / "out" / "skipped.jsonl"))
+    assert [row["problem"] for row in aside] == [
+        "annotations: there is none yet",
+        "annotations: the annotator skipped the task",
+    ]
+
+
+def test_a_relation_has_every_label_and_direction_that_it_is_given(run: Prepare) -> None:
+    def item(i: int, **relation: Any) -> dict[str, Any]:
+        ends = [_region(0, 4, "person"), _region(5, 9, "company", key="b")]
+        return _task(
+            f"Mara Nor{i % 10}! {i}", [*ends, {"type": "relation", "from_id": "a", "to_id": "b", **relation}]
+        )
+
+    both = [item(i, direction="bi", labels=["founded", "works_for"]) for i in range(20)]
+    found = _all(run("relations", {"a.json": json.dumps(both)}, format="label_studio"))
+    assert len(found) == 80
+    assert {(e["head"]["start"], e["label"]) for e in found} == {
+        (start, label) for start in (0, 5) for label in ("founded", "works_for")
+    }
+    with pytest.raises(UserError, match=r"task\[1\]: relation: that of 'a' and 'b' has no label"):
+        run("relations", {"a.json": json.dumps([item(0)])}, format="label_studio")
+
+
+def test_label_studio_s_json_min_and_doccano_s_json_are_read(run: Prepare) -> None:
+    span = {"start": 0, "end": 4, "text": "Mara", "labels": ["person"]}
+    minimal = [{"id": i, "text": f"Mara {i}", "label": [span], "annotator": 1} for i in range(20)]
+    found = _all(run("entities", {"a.json": json.dumps(minimal)}, format="label_studio"))
+    assert [e["spans"] for e in found] == [[{"start": 0, "end": 4, "label": "person"}]] * 20
+    named = [{"id": i, "text": f"good {i}", "mood": ("positive", "negative")[i % 2]} for i in range(20)]
+    with pytest.raises(UserError, match=r"a\.json:task\[1\]: label: there is none; found id, text, mood"):
+        run("sentiment", {"a.json": json.dumps(named)}, format="label_studio")
+    found = _all(
+        run("sentiment", {"a.json": json.dumps(named)}, format="label_studio", fields={"label": "mood"})
+    )
+    assert sorted(e["label"] for e in found) == ["negative"] * 10 + ["positive"] * 10
+    several = [{**row, "mood": {"choices": ["positive", "negative"]}} for row in named]
+    task = {"multi_label": True, "gate": {"metric": "micro_f1"}}
+    found = _all(run("sentiment", {"a.json": json.dumps(several)}, format="label_studio", task=task))
+    assert {tuple(e["label"]) for e in found} == {("positive", "negative")}
+    listed = [{"id": i, "text": f"Mara {i}", "label": [[0, 4, "person"]]} for i in range(20)]
+    found = _all(run("entities", {"a.json": json.dumps(listed, indent=1)}, format="doccano"))
+    assert [e["spans"] for e in found] == [[{"start": 0, "end": 4, "label": "person"}]] * 20
+
+
+@pytest.mark.parametrize("form", ["label_studio", "doccano"])
+def test_a_misspelt_field_of_an_annotation_tool_s_export_is_told(run: Prepare, form: str) -> None:
+    record = {"text": "good", "user": "u", "label": ["positive"]}
+    item = record if form == "doccano" else {**_task("", [_choice("positive")]), "data": record}
+    with pytest.raises(
+        UserError, match=r"data\.fields\.group: there is no 'usr' in any row; found text, user"
+    ):
+        run("sentiment", {"a.json": json.dumps([item])}, format=form, fields={"group": "usr"})

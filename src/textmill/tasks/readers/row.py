@@ -21,13 +21,15 @@ _ABSENT = object()  # what a record has not, where null may be a value
 class Row:
     """``place`` is file:line for messages; without an example, ``problem`` is "field: what is wrong".
 
-    ``raw`` is what stood there, a line or a record, to be kept aside with the problem.
+    ``raw`` is what stood there, a line or a record, to be kept aside with the problem. ``unused`` names the
+    annotations there, if they are all of kinds that the task's family cannot use.
     """
 
     place: str
     example: Example | None
     problem: str | None = None
     raw: Any = None
+    unused: str = ""
 
     def kept(self) -> str:
         """What stood there as text that can be written: a line as it is, a record as JSON."""
@@ -46,7 +48,7 @@ class RowError(Exception):
 def rows_of(place: str, item: Any, rows: Iterator[Row]) -> list[Row]:
     """The rows of one item of a file; a single bad row where the item is not built as its format has it."""
     try:
-        return [replace(row, raw=item) if row.problem else row for row in rows]
+        return [replace(row, raw=item) if row.problem or row.unused else row for row in rows]
     except KeyError as error:
         return [Row(place, None, f"{error.args[0]}: missing", item)]
     except (AttributeError, IndexError, TypeError) as error:

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textmill.errors import UserError
@@ -27,18 +27,8 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     encoding, key = task.data.options.get("encoding"), task.data.options.get("key")
     fields = Fields(task)
     for file in files:
-        if key is None and not _is_list(file):
-            for number, line, problem in file.numbered(encoding):
-                place = f"{file.name}:{number}"
-                if problem:
-                    yield Row(place, None, problem, line)
-                elif line.strip():
-                    try:
-                        raw = parse_line(line)
-                    except ValueError as error:
-                        yield Row(place, None, str(error), line)
-                    else:
-                        yield to_row(place, raw, task, fields)
+        if key is None:
+            yield from json_rows(file, encoding, lambda place, raw: [to_row(place, raw, task, fields)])
             continue
         tree = parse_json(file, encoding)
         keys = key.get(split) if isinstance(key, dict) else key
@@ -52,7 +42,26 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     fields.check(files[0].name)
 
 
-def parse_line(line: str) -> Any:
+def json_rows(file: File, encoding: str | None, rows: Callable[[str, Any], Iterable[Row]]) -> Iterator[Row]:
+    """What ``rows`` makes of place and record of each line, or of each item of one JSON list."""
+    if _is_list(file):
+        for number, raw in enumerate(parse_json(file, encoding), 1):
+            yield from rows(f"{file.name}:row[{number}]", raw)
+        return
+    for number, line, problem in file.numbered(encoding):
+        place = f"{file.name}:{number}"
+        if problem:
+            yield Row(place, None, problem, line)
+        elif line.strip():
+            try:
+                raw = _parse_line(line)
+            except ValueError as error:
+                yield Row(place, None, str(error), line)
+            else:
+                yield from rows(place, raw)
+
+
+def _parse_line(line: str) -> Any:
     """The line's JSON value; raises ValueError with what is wrong."""
     try:
         return json.loads(line)
