@@ -996,3 +996,92 @@ def test_a_misspelt_field_of_an_annotation_tool_s_export_is_told(run: Prepare, f
         UserError, match=r"data\.fields\.group: there is no 'usr' in any row; found text, user"
     ):
         run("sentiment", {"a.json": json.dumps([item])}, format=form, fields={"group": "usr"})
+
+
+def test_a_column_that_occurs_twice_is_told_where_it_is_read(run: Prepare) -> None:
+    rows = "".join(f"good {i},1,,2\n" for i in range(20))
+    with pytest.raises(UserError, match=r"a\.csv:1: the column 'label' occurs 2 times"):
+        run("sentiment", {"a.csv": f"text,label,,label\n{rows}"}, format="csv", **SENTIMENT)
+    content = f"text,label,,\n{rows}"
+    assert len(_all(run("sentiment", {"a.csv": content}, format="csv", **SENTIMENT))) == 20
+
+
+def test_lines_of_semeval_that_are_not_as_they_should_be_are_bad_rows(run: Prepare, tmp_path: Path) -> None:
+    def block(i: int, sentence: str, between: str = "\t") -> str:
+        return f'{i}{between}"{sentence} {i}."\nmakes\nComment: the <e1> is a tool\n\n'
+
+    marked = "The <e1>saw</e1> of <e2>Norbi</e2>"
+    content = "".join(block(i, marked) for i in range(20))
+    content += block(20, marked, " ") + block(21, marked.replace("of", "<e1>of</e1>"))
+    found = run("relations", {"a.txt": content}, format="semeval", on_bad_row="skip")
+    assert len(_all(found)) == 20
+    told = [row["problem"] for row in read_jsonl(tmp_path / "out" / "skipped.jsonl")]
+    assert told == [
+        "text: expected a number, a tab, the sentence in quotes; found '20 \"The <e1>saw</e1> of <e2>Norbi</e2> …'",
+        "text: <e1> stands there twice",
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken", ['{"paragraf": []}', '{"paragraphs": [{"context": "Mara", "questions": []}]}']
+)
+def test_squad_without_a_list_is_a_bad_row_that_is_kept(run: Prepare, tmp_path: Path, broken: str) -> None:
+    question = {"id": "q", "question": "Who?", "answers": []}
+    good = json.dumps({"paragraphs": [{"context": f"Mara {i}", "qas": [question]} for i in range(20)]})
+    found = run("questions", {"a.json": f'{{"data": [{good}, {broken}]}}'}, format="squad", on_bad_row="skip")
+    assert len(_all(found)) == 20
+    (skipped,) = read_jsonl(tmp_path / "out" / "skipped.jsonl")
+    assert skipped["problem"].endswith("or has no list called paragraphs or qas")
+    assert skipped["row"] in broken
+
+
+@pytest.mark.parametrize(
+    ("context", "answer", "start", "expected"),
+    [
+        ("Mara saw Mara", "Mara", "[0, 9]", [("Mara", 0), ("Mara", 9)]),
+        ("Mara saw Mara, Mara", "Mara", "0;9;15", [("Mara", 0), ("Mara", 9), ("Mara", 15)]),
+        ("Mara did n't, Bo did", "Mara didn\u2019t", "(0, 12)", [("Mara did n't", 0)]),
+        ("Mara often saw Bo", "Mara saw Bo", "(0, 17)", [("Mara often saw Bo", 0)]),
+        ("Mara saw Bo", "Bo", "9.0", [("Bo", 9)]),
+        ("Mara saw Bo", "Bo", "", [("Bo", 9)]),
+        ("韦玛 看见 诺比", "韦玛看见", "0-5", [("韦玛 看见", 0)]),
+        ("Mara saw Bo", "Bo", "8.5", "start: expected whole numbers from 0 on, found '8.5'"),
+        ("Mara saw Bo", "Bo", "-1", "start: expected whole numbers from 0 on, found '-1'"),
+        ("Mara saw Bo", "Bo", "[0, 9]", "answers: 'Bo' is not what stands in the context at 0"),
+        ("Mara saw Bo", "Mara", "[0, 10]", "answers: 'Mara' is not what stands in the context at 10"),
+    ],
+)  # fmt: skip
+def test_numbers_are_starts_or_start_and_end_by_what_stands_there(
+    run: Prepare, context: str, answer: str, start: str, expected: Any
+) -> None:
+    rows = [
+        {"question": f"Who {i}?", "context": f"{context} ({i})", "answer": answer, "at": start}
+        for i in range(20)
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    where: Any = {"format": "jsonl", "fields": {"answer": "answer", "start": "at"}}
+    if isinstance(expected, str):
+        with pytest.raises(UserError, match=re.escape(expected)):
+            run("questions", {"a.jsonl": content}, **where)
+    else:
+        answers = [{"text": text, "start": place} for text, place in expected]
+        assert all(e["answers"] == answers for e in _all(run("questions", {"a.jsonl": content}, **where)))
+
+
+def test_the_types_of_head_and_tail_are_renamed_as_labels_are(run: Prepare) -> None:
+    sentence = {
+        "entities": [{"type": "PER", "start": 0, "end": 1}, {"type": "ORG", "start": 2, "end": 3}],
+        "relations": [{"type": "Found", "head": 0, "tail": 1}],
+    }
+    spert = json.dumps([{**sentence, "tokens": ["Mara", "founded", "Norbi", str(i)]} for i in range(20)])
+    names = {"PER": "person", "Found": "founded"}
+    where: Any = {"format": "spert", "options": {"none": "none"}, "label_names": names}
+    found = _all(run("relations", {"a.json": spert}, **where))
+    assert {(e["head"]["label"], e["tail"]["label"], e["label"]) for e in found} == {
+        ("person", "ORG", "founded"),
+        ("ORG", "person", "none"),
+    }
+    head, tail = {"start": 0, "end": 4, "label": "PER"}, {"start": 5, "end": 9}
+    row = {"text": "Mara Norb", "head": head, "tail": tail, "label": "Found"}
+    with pytest.raises(UserError, match=r"a\.jsonl:1: tail: expected start, end and label"):
+        run("relations", {"a.jsonl": json.dumps(row)}, format="jsonl", train="a.jsonl", label_names=names)

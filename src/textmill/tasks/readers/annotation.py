@@ -363,7 +363,8 @@ def relation_rows(
         for head in spans:
             for tail in spans:
                 if head != tail and (head, tail) not in related:
-                    yield Row(place, {**common, "head": spans[head], "tail": spans[tail], "label": none})
+                    example = {**common, "head": spans[head], "tail": spans[tail]}
+                    yield Row(place, {**rename_labels(example, task), "label": none})
 
 
 def _code_points(text: str, start: int, end: int, surface: str | None) -> tuple[int, int]:

@@ -61,15 +61,16 @@ def check(name: str, task: Task) -> None:
         if type(value) not in right and value not in right:
             wanted = " or ".join(KINDS.get(kind, str(kind)) for kind in right)
             raise UserError(f"{where}.options.{key}: expected {wanted}, found {value!r}")
-    fields = (
-        *(field.rstrip("?") for field in EXAMPLE_FIELDS[task.family]),
-        *FLAT.get(task.family, ()),
-        *BESIDE,
-    )
     for key, column in data.fields.items():
-        _know(key, fields, f"{where}.fields", task.family)
+        _know(key, fields_of(task), f"{where}.fields", task.family)
         if type(column) not in (str, int):
             raise UserError(f"{where}.fields.{key}: expected a name or a number, found {column!r}")
+
+
+def fields_of(task: Task) -> tuple[str, ...]:
+    """The fields that a record of the task's family may have."""
+    own = (field.rstrip("?") for field in EXAMPLE_FIELDS[task.family])
+    return (*own, *FLAT.get(task.family, ()), *BESIDE)
 
 
 def _know(key: str, names: Collection[str], where: str, whose: str) -> None:

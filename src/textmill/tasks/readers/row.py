@@ -174,8 +174,8 @@ def _tagged(raw: Any, task: Task) -> Example:
 def _answered(raw: Any, task: Task) -> Example:
     """An example of span extraction from a flat record with the fields ``answer`` and ``start``.
 
-    ``start`` may hold two numbers, the end too, and a number may be written 8.0, as where others of its
-    column are missing; without it the first occurrence in the context counts.
+    ``start`` may hold a number, written 8.0 where others of its column are missing, or several, of the places
+    where the answer stands, or start and end. Without it the first occurrence in the context counts.
     """
     names, none = task.data.fields, task.data.options.get("no_answer", "")
     found = {field: str(_needed(raw, field, task)) for field in ("question", "context", "answer")}
@@ -184,15 +184,39 @@ def _answered(raw: Any, task: Task) -> Example:
         context = context.removesuffix(none).rstrip()
     answers = []
     if answer.strip() and answer != none:
-        given = str(lookup(raw, names.get("start", "start")))
-        numbers = [int(number) for number in re.findall(r"(\d+)(?:\.0+\b)?", given)]
-        start = numbers[0] if numbers else context.find(answer)
-        if len(numbers) == 2:  # the place is known, and the answer's text may be tokenised otherwise
-            answer = context[start : numbers[1]]
-        if start < 0 or not answer:
+        starts = _whole_numbers(lookup(raw, names.get("start", "start"))) or [context.find(answer)]
+        if len(starts) == 2 and _is_range(context, answer, *starts):
+            answer, starts = context[slice(*starts)], starts[:1]
+        if starts[0] < 0:
             raise RowError("answer", f"{shorten(answer)!r} does not occur in the context")
-        answers.append({"text": answer, "start": start})
+        answers = [{"text": answer, "start": start} for start in starts]
     return {**_beside(raw, task), "question": found["question"], "context": context, "answers": answers}
+
+
+def _whole_numbers(given: Any) -> list[int]:
+    """The numbers in a cell or a list; raises RowError where one is negative or has a fraction."""
+    numbers = re.findall(r"(?:(?<!\d)-)?\d+(?:\.\d+)?", str(given))
+    if any(number.startswith("-") or float(number) % 1 for number in numbers):
+        raise RowError("start", f"expected whole numbers from 0 on, found {shorten(repr(given))}")
+    return [int(number.partition(".")[0]) for number in numbers]
+
+
+def _is_range(context: str, answer: str, start: int, end: int) -> bool:
+    """Whether two numbers are start and end of an answer, and not two places where it stands.
+
+    They are where its letters and digits stand between them, for the context may be tokenised otherwise, and
+    where only its first word stands there, for people may have marked its words one by one. An answer that
+    stands whole at the start ends elsewhere.
+    """
+    wanted, there = _characters(answer), _characters(context[start:end])
+    if _characters(context[start:]).startswith(wanted):
+        return there == wanted
+    return there.startswith(_characters(answer.split()[0]))
+
+
+def _characters(text: str) -> str:
+    """The letters and digits of a text without case, or all but spaces where it has none of them."""
+    return "".join(filter(str.isalnum, text.casefold())) or "".join(text.split())
 
 
 def _beside(raw: Any, task: Task) -> Example:
@@ -213,6 +237,9 @@ def rename_labels(example: Example, task: Task) -> Example:
             {**span, "label": _renamed(span.get("label"), task)} if isinstance(span, dict) else span
             for span in example["spans"]
         ]
+    for side in ("head", "tail"):
+        if isinstance(span := example.get(side), dict) and "label" in span:
+            example[side] = {**span, "label": _renamed(span["label"], task)}
     return example
 
 

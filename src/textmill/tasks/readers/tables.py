@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import MAX_LINE, File
+from textmill.tasks.readers.options import fields_of
 from textmill.tasks.readers.row import Fields, Row, to_row
 
 if TYPE_CHECKING:
@@ -143,7 +144,14 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
 
 
 def _need_columns(file: File, names: list[str], task: Task, delimiter: str) -> None:
-    """Name a mapped column that the header lacks once, and not again in every row."""
+    """Raises UserError for a mapped column that the header lacks, or one read from that it has twice.
+
+    Told once, and not again in every row.
+    """
+    taken = {task.data.fields.get(field, field) for field in fields_of(task)}
+    twice = sorted({name for name in names if names.count(name) > 1 and name in taken})
+    if twice:
+        raise UserError(f"{file.name}:1: the column {twice[0]!r} occurs {names.count(twice[0])} times")
     missing = [at for at in task.data.fields.values() if isinstance(at, str) and at not in names]
     if missing:
         shown = ", ".join(repr(name) for name in names)
