@@ -264,7 +264,7 @@ def test_a_scheme_that_there_is_not_is_told(run: Prepare, form: str) -> None:
     content = "Mara B-person\n" if form == "conll" else '{"tokens": ["Mara"], "tags": ["B-person"]}'
     where: Any = {"format": form, "options": {"scheme": "bio"}, "fields": {"tokens": "tokens"}}
     with pytest.raises(
-        UserError, match=r"data\.options\.scheme: expected iob1 or iob2 or bioes or bmes, found 'bio'"
+        UserError, match=r"data\.options\.scheme: expected iob1 or iob2 or bioes or bmes or tags, found 'bio'"
     ):
         run("entities", {"a.txt": content}, **where)
 
@@ -763,6 +763,11 @@ def test_ids_that_begin_anew_in_each_split_are_replaced(run: Prepare) -> None:
         ({"options": {"header": "no"}}, "options.header: expected true or false, found 'no'"),
         ({"options": {"encoding": 5}}, "options.encoding: expected text, found 5"),
         ({"fields": {"lable": "label"}}, "fields.lable: unknown; did you mean label"),
+        ({"fields": {"label": ["a", "b"]}}, r"fields.label: expected a name or a number, found \['a', 'b'\]"),
+        (
+            {"options": {"separator": "|"}},
+            "options.separator: it divides the labels of a text, with multi_label",
+        ),
         ({"fields": {"label": 1.5}}, "fields.label: expected a name or a number, found 1.5"),
         (
             {"format": "text", "options": {"unit": "lines"}},
@@ -1085,3 +1090,95 @@ def test_the_types_of_head_and_tail_are_renamed_as_labels_are(run: Prepare) -> N
     row = {"text": "Mara Norb", "head": head, "tail": tail, "label": "Found"}
     with pytest.raises(UserError, match=r"a\.jsonl:1: tail: expected start, end and label"):
         run("relations", {"a.jsonl": json.dumps(row)}, format="jsonl", train="a.jsonl", label_names=names)
+
+
+MULTI: dict[str, Any] = {"labels": ["food", "price"], "multi_label": True, "gate": {"metric": "micro_f1"}}
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "jsonl", "text"])
+def test_several_labels_in_a_cell_are_divided(run: Prepare, form: str) -> None:
+    rows = [(f"good {i}", ("food | price", "food", "")[i % 3]) for i in range(30)]
+    options: dict[str, Any] = {"separator": "|"}
+    content: str | bytes = ""
+    if form in ("csv", "tsv"):
+        content = "\n".join(("," if form == "csv" else "\t").join(row) for row in [("text", "label"), *rows])
+    elif form == "jsonl":
+        content = "\n".join(json.dumps({"text": text, "label": label}) for text, label in rows)
+    elif form == "text":
+        options["pattern"] = "(?P<text>[^:]*):(?P<label>.*)"
+        content = "\n".join(map(":".join, rows))
+    else:
+        table = io.BytesIO()
+        polars.DataFrame({"text": [t for t, _ in rows], "label": [n for _, n in rows]}).write_parquet(table)
+        content = table.getvalue()
+    found = _all(run("sentiment", {"a.x": content}, format=form, options=options, task=MULTI))
+    labels = [["food", "price"], ["food"], []]
+    assert {e["text"]: e["label"] for e in found} == {f"good {i}": labels[i % 3] for i in range(30)}
+
+
+def test_columns_of_0_and_1_are_labels(run: Prepare) -> None:
+    rows = "".join(f"good {i},{i % 2},{'True' if i % 4 else 'False'}\n" for i in range(20))
+    data: Any = {"format": "csv", "task": MULTI, "label_names": {"pricey": "price"}}
+    fields = {"label": ["food", "pricey"]}
+    found = _all(run("sentiment", {"a.csv": f"text,food,pricey\n{rows}"}, fields=fields, **data))
+    assert {e["text"]: e["label"] for e in found} == {
+        f"good {i}": ["food"] * (i % 2) + ["price"] * (i % 4 > 0) for i in range(20)
+    }
+    with pytest.raises(UserError, match=r"a\.csv:2: label: expected 1 or 0 in 'pricey', found '-1'"):
+        run("sentiment", {"a.csv": "text,food,pricey\ngood,1,-1\n"}, fields=fields, **data)
+    with pytest.raises(UserError, match=r"a\.csv:1: no column 'pricey'"):
+        run("sentiment", {"a.csv": "text,food\ngood,1\n"}, fields=fields, **data)
+    with pytest.raises(UserError, match=r"expected a list of labels, found 'a\|b'; data\.options\.separator"):
+        run("sentiment", {"a.csv": "text,label\ngood,a|b\n"}, **data)
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme", "labels", "expected"),
+    [
+        ("B I O", "iob2", ["person"], [("Mara Velt", "person")]),
+        ("I I O", "iob1", ["person"], [("Mara Velt", "person")]),
+        ("B E S", "bioes", ["person"], [("Mara Velt", "person"), ("met", "person")]),
+        ("B_person I_person O", "iob2", ["person", "place"], [("Mara Velt", "person")]),
+        ("B N O", "tags", ["B", "N", "O"], [("Mara", "B"), ("Velt", "N"), ("met", "O")]),
+    ],
+)
+@pytest.mark.parametrize("form", ["conll", "jsonl"])
+def test_tags_without_a_hyphen_or_without_a_place(
+    run: Prepare, form: str, tags: str, scheme: str, labels: list[str], expected: Any
+) -> None:
+    rows = [(["Mara", "Velt", "met", str(i)], [*tags.split(), tags.split()[-1]]) for i in range(20)]
+    data: Any = {"format": form, "task": {"labels": labels}, "options": {"scheme": scheme}}
+    if form == "conll":
+        data["options"] = {} if scheme != "tags" else data["options"]  # the others are found
+        sentences = ["\n".join(map(" ".join, zip(*row, strict=True))) for row in rows]
+        content = "\n\n".join(sentences)
+    else:
+        content = "\n".join(json.dumps({"tokens": tokens, "tags": row}) for tokens, row in rows)
+        data["fields"] = {"tokens": "tokens"}
+    found = _all(run("entities", {"a.txt": content}, **data))
+    for example in found:
+        spans = [(example["text"][s["start"] : s["end"]], s["label"]) for s in example["spans"]]
+        assert spans[: len(expected)] == expected
+
+
+def test_a_tag_without_a_label_is_told_where_the_task_has_several(run: Prepare) -> None:
+    with pytest.raises(UserError, match=r"a\.txt:1: tag: 'B' \(token 1\) is not O or a place and a label"):
+        run("entities", {"a.txt": "Mara B\nmet O\n"}, format="conll")
+
+
+@pytest.mark.parametrize(
+    "names", [("role", "content", "user", "assistant"), ("from", "value", "human", "gpt")]
+)
+def test_chats_are_dialogues(run: Prepare, names: tuple[str, ...]) -> None:
+    role, text, user, assistant = names
+    chats = [[{role: user, text: f"你好 {i}"}, {role: assistant, text: "Hello."}] for i in range(20)]
+    content = "\n".join(json.dumps({"messages": chat}) for chat in chats)
+    where: Any = {"format": "jsonl", "fields": {"turns": "messages"}}
+    found = _all(run("dialogue", {"a.jsonl": content}, **where))
+    assert {json.dumps(e["turns"]) for e in found} == {
+        json.dumps([{"role": "user", "text": f"你好 {i}"}, {"role": "assistant", "text": "Hello."}])
+        for i in range(20)
+    }
+    content = json.dumps({"messages": [{role: "system", text: "Be kind."}, *chats[0]]})
+    with pytest.raises(UserError, match="turns: turn 1 has the role 'system'; expected user or assistant"):
+        run("dialogue", {"a.jsonl": content}, **where)

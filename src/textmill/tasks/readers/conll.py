@@ -10,10 +10,10 @@ from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
-from textmill.tasks.readers.tags import find_scheme, named_scheme, tag_spans
+from textmill.tasks.readers.tags import find_scheme, named_scheme, spelled, tag_spans
 from textmill.words import join_tokens
 
-_TAG = re.compile(r"O|[BIMESLU]-.+")
+_TAG = re.compile(r"O|[BIMESLU][-_].+")
 TABS, BLANKS = r"\t+", r"[ \t]+"  # what divides columns
 
 
@@ -22,15 +22,17 @@ def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
 
     Options: ``token`` and ``tag`` (column numbers, 0 and -1),
     ``join`` (what stands between tokens: a space, or nothing beside Chinese by default),
-    ``scheme`` (iob1, iob2, bioes or bmes; found by itself by default), ``encoding``.
+    ``scheme`` (iob1, iob2, bioes, bmes or tags; one of the first three is found by itself), ``encoding``.
     """
     options = task.data.options
     token_at, tag_at, joiner = options.get("token", 0), options.get("tag", -1), options.get("join")
     for file in files:
-        sentences = list(_sentences(file, options.get("encoding"), token_at, tag_at))
-        scheme = named_scheme(options) or find_scheme(
-            [tags for _, _, tags, problem in sentences if not problem]
-        )
+        named = named_scheme(options) or ""
+        sentences = [
+            (line, tokens, spelled(tags, named, task.labels), problem)
+            for line, tokens, tags, problem in _sentences(file, options.get("encoding"), token_at, tag_at)
+        ]
+        scheme = named or find_scheme([tags for _, _, tags, problem in sentences if not problem])
         for line, tokens, tags, problem in sentences:
             place = f"{file.name}:{line}"
             if problem:

@@ -202,7 +202,8 @@ def _sequence(example: Example, task: Task) -> str | None:
         )
     if task.multi_label:
         if not isinstance(label, list):
-            return f"label: expected a list of labels, found {shorten(repr(label))}"
+            told = "; data.options.separator divides a text" if isinstance(label, str) else ""
+            return f"label: expected a list of labels, found {shorten(repr(label))}{told}"
         return next((p for p in (_label(part, task) for part in label) if p), None)
     return _label(label, task)
 
@@ -274,8 +275,9 @@ def _turns(example: Example, task: Task) -> str | None:
     if not isinstance(turns, list) or len(turns) < 2:
         return f"turns: expected a list of at least two, found {shorten(repr(turns))}"
     for number, turn in enumerate(turns, 1):
-        if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
-            return f"turns: turn {number} has no role user or assistant"
+        role = turn.get("role") if isinstance(turn, dict) else None
+        if role not in ("user", "assistant"):
+            return f"turns: turn {number} has the role {role!r}; expected user or assistant"
         if not isinstance(turn.get("text"), str) or not turn["text"].strip():
             return f"turns: turn {number} has no text"
     return None if turns[-1]["role"] == "assistant" else "turns: the last turn is not the assistant's"

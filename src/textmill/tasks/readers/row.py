@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.records import BESIDE, EXAMPLE_FIELDS, Example
-from textmill.tasks.readers.tags import named_scheme, tag_spans
+from textmill.tasks.readers.tags import named_scheme, spelled, tag_spans
 from textmill.words import join_tokens
 
+_FLAGS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+_ROLES = {"human": "user", "gpt": "assistant"}  # as published conversations call them
 _ABSENT = object()  # what a record has not, where null may be a value
 
 
@@ -63,21 +65,21 @@ class Fields:
 
     def __init__(self, task: Task, only: Collection[str] = ()) -> None:
         """``only`` are the fields that the reader looks up in a record, where it does not all."""
-        self._missing = {f: at for f, at in task.data.fields.items() if not only or f in only}
+        self._missing = [
+            (f, at) for f, given in task.data.fields.items() if not only or f in only for at in columns(given)
+        ]
         self._known: dict[str, None] = {}
 
     def note(self, raw: Any) -> None:
         """Take note of what a record has."""
-        self._missing = {
-            field: at for field, at in self._missing.items() if lookup(raw, at, _ABSENT) is _ABSENT
-        }
+        self._missing = [(f, at) for f, at in self._missing if lookup(raw, at, _ABSENT) is _ABSENT]
         if self._missing:
             self._known |= dict.fromkeys(_names(raw))
 
     def check(self, where: str) -> None:
         """Raises UserError where ``fields`` names what none of the records has."""
         if self._missing and self._known:
-            field, at = next(iter(self._missing.items()))
+            field, at = self._missing[0]
             known = shorten(", ".join(self._known), 200)
             raise UserError(f"{where}: data.fields.{field}: there is no {at!r} in any row; found {known}")
 
@@ -100,12 +102,19 @@ def _example(raw: Any, task: Task) -> Example:
     example = _beside(raw, task)
     for field in EXAMPLE_FIELDS[task.family]:
         name = field.rstrip("?")
-        if name == field:
+        if isinstance(names.get(name), list):
+            example[name] = _indicated(raw, name, names[name])
+        elif name == field:
             example[name] = _needed(raw, name, task)
         elif (value := lookup(raw, names.get(name, name))) is not None:
             example[name] = value
     if "answers" in example:
         example["answers"] = _answer_list(example["answers"])
+    if isinstance(example.get("turns"), list):
+        example["turns"] = [_turn(turn) for turn in example["turns"]]
+    separator = task.data.options.get("separator")
+    if separator and isinstance(label := example.get("label"), str):
+        example["label"] = [part.strip() for part in label.split(separator) if part.strip()]
     return rename_labels(example, task)
 
 
@@ -118,6 +127,27 @@ def _needed(raw: Any, field: str, task: Task) -> Any:
     if value is None:
         raise RowError(field, f"{at!r} has no value (null)")
     return value
+
+
+def _indicated(raw: Any, field: str, names: Sequence[Any]) -> list[Any]:
+    """Those of the columns that have 1 or true; raises RowError where one has neither that nor 0 or false."""
+    found = []
+    for name in names:
+        value = lookup(raw, name)
+        flag = _FLAGS.get(str(value).casefold())
+        if flag is None:
+            raise RowError(field, f"expected 1 or 0 in {name!r}, found {shorten(repr(value))}")
+        if flag:
+            found.append(name)
+    return found
+
+
+def _turn(turn: Any) -> Any:
+    """A turn as an example has it: chats have role and content, or from and value."""
+    if not isinstance(turn, Mapping) or "text" in turn:
+        return turn
+    role = turn.get("role", turn.get("from"))
+    return {"role": _ROLES.get(str(role), role), "text": turn.get("content", turn.get("value"))}
 
 
 def _answer_list(answers: Any) -> Any:
@@ -147,6 +177,7 @@ def _tagged(raw: Any, task: Task) -> Example:
     Numbers of tags become names by ``label_names``; ``options.scheme`` is iob2 where it is not named.
     """
     options = task.data.options
+    scheme = named_scheme(options) or "iob2"
     found = {}
     for field in ("tokens", "tags"):
         found[field] = _needed(raw, field, task)
@@ -160,7 +191,7 @@ def _tagged(raw: Any, task: Task) -> Example:
     if odd := [tag for tag in tags if not isinstance(tag, str)]:
         raise RowError("tags", f"expected names or their numbers, found {shorten(repr(odd[0]))}")
     try:
-        spans = tag_spans(tags, named_scheme(options) or "iob2")
+        spans = tag_spans(spelled(tags, scheme, task.labels), scheme)
     except ValueError as error:
         raise RowError("tags", str(error)) from None
     text, places = join_tokens(tokens, options.get("join"))
@@ -248,6 +279,11 @@ def _renamed(label: Any, task: Task) -> Any:
     if isinstance(label, (int, bool)) or (isinstance(label, float) and label.is_integer()):
         label = str(int(label))
     return task.data.label_names.get(label, label) if isinstance(label, str) else label
+
+
+def columns(given: Any) -> list[Any]:
+    """The names or numbers of columns that a value of ``data.fields`` holds."""
+    return given if isinstance(given, list) else [given]
 
 
 def lookup(raw: Any, at: Any, default: Any = None) -> Any:

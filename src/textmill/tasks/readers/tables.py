@@ -14,7 +14,7 @@ from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import MAX_LINE, File
 from textmill.tasks.readers.options import fields_of
-from textmill.tasks.readers.row import Fields, Row, to_row
+from textmill.tasks.readers.row import Fields, Row, columns, to_row
 
 if TYPE_CHECKING:
     import polars
@@ -148,11 +148,12 @@ def _need_columns(file: File, names: list[str], task: Task, delimiter: str) -> N
 
     Told once, and not again in every row.
     """
-    taken = {task.data.fields.get(field, field) for field in fields_of(task)}
+    mapped = [at for given in task.data.fields.values() for at in columns(given)]
+    taken = {*mapped, *(field for field in fields_of(task) if field not in task.data.fields)}
     twice = sorted({name for name in names if names.count(name) > 1 and name in taken})
     if twice:
         raise UserError(f"{file.name}:1: the column {twice[0]!r} occurs {names.count(twice[0])} times")
-    missing = [at for at in task.data.fields.values() if isinstance(at, str) and at not in names]
+    missing = [at for at in mapped if isinstance(at, str) and at not in names]
     if missing:
         shown = ", ".join(repr(name) for name in names)
         raise UserError(
