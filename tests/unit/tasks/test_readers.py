@@ -1182,3 +1182,65 @@ def test_chats_are_dialogues(run: Prepare, names: tuple[str, ...]) -> None:
     content = json.dumps({"messages": [{role: "system", text: "Be kind."}, *chats[0]]})
     with pytest.raises(UserError, match="turns: turn 1 has the role 'system'; expected user or assistant"):
         run("dialogue", {"a.jsonl": content}, **where)
+
+
+def test_a_space_may_be_a_token_before_a_tab(run: Prepare) -> None:
+    content = "".join(f"韦\tB-person\n玛\tI-person\n \tO\n{i % 10}\tO\n来\tO\n\n" for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll"))
+    assert {e["text"] for e in found} == {f"韦玛 {i}来" for i in range(10)}
+    assert {(s["start"], s["end"]) for e in found for s in e["spans"]} == {(0, 2)}
+
+
+def test_comments_without_a_space_are_comments_where_others_are(run: Prepare) -> None:
+    sentence = "#id {0}\n# text {0}\n#go{0}\tO\nMara\tB-person\n\n"
+    content = "".join(sentence.format(i) for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll"))
+    assert {e["text"] for e in found} == {f"#go{i} Mara" for i in range(20)}
+    task = {"labels": ["N", "V"]}
+    content = "".join(f"# text {i}\n#go{i} V\nMara N\n\n" for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll", options={"scheme": "tags"}, task=task))
+    assert {e["text"] for e in found} == {f"#go{i} Mara" for i in range(20)}
+    content = "".join(f"# text {i}\n#go{i} B\nMara I\n\n" for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll", task={"labels": ["person"]}))
+    assert {e["text"] for e in found} == {f"#go{i} Mara" for i in range(20)}
+
+
+@pytest.mark.parametrize("form", ["conll", "text"])
+def test_marks_of_files_put_together_stay_in_no_text(run: Prepare, form: str) -> None:
+    line = {"conll": "good{0}\tB-person\n\n", "text": "1 good{0}\n"}[form]
+    content = "".join(f"\ufeff{line.format(i)}" for i in range(20))
+    data: Any = {"options": {"pattern": r"(?P<label>\d) (?P<text>.*)"}, **SENTIMENT} if form == "text" else {}
+    found = _all(run("entities" if form == "conll" else "sentiment", {"a.txt": content}, format=form, **data))
+    assert {e["text"] for e in found} == {f"good{i}" for i in range(20)}
+
+
+def test_files_of_macos_are_left_out_and_capitals_read(run: Prepare) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.csv", "text,label\n" + "".join(f"good {i},1\n" for i in range(20)))
+        archive.writestr("__MACOSX/._a.csv", b"\x00\x05\x16\x07")
+    found = run("sentiment", {"ALL.ZIP": packed.getvalue()}, format="csv", **SENTIMENT)
+    assert len(_all(found)) == 20
+    lines = gzip.compress("".join(json.dumps({"text": t, "label": n}) + "\n" for t, n in ROWS).encode())
+    assert len(_all(run("sentiment", {"A.JSONL.GZ": lines}, format="jsonl", **SENTIMENT))) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [("1_000", "found '1_000'$"), ("3,5", "found '3,5'; its decimal sign has to be a point")],
+)
+def test_numbers_as_others_write_them_are_told(run: Prepare, label: str, told: str) -> None:
+    task = {"labels": None, "regression": True, "gate": {"metric": "pearson"}}
+    content = json.dumps({"text": "good", "label": label})
+    with pytest.raises(UserError, match=rf"a\.jsonl:1: label: expected a number, {told}"):
+        run("sentiment", {"a.jsonl": content}, format="jsonl", task=task)
+
+
+def test_true_is_no_offset(run: Prepare) -> None:
+    span = {"start": False, "end": True, "label": "person"}
+    with pytest.raises(UserError, match="spans: start and end must be whole numbers, found False and True"):
+        run("entities", {"a.jsonl": json.dumps({"text": "Mara", "spans": [span]})}, format="jsonl")
+    answer = {"text": "ara", "start": True}
+    row = {"question": "Who?", "context": "Mara", "answers": [answer]}
+    with pytest.raises(UserError, match="answers: 'ara' is not what stands in the context at True"):
+        run("questions", {"a.jsonl": json.dumps(row)}, format="jsonl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -193,9 +194,12 @@ def _sequence(example: Example, task: Task) -> str | None:
         return problem or "label: missing"
     if task.regression:
         try:
-            example["label"] = float(label)
+            # In Python's own numbers _ may stand between digits.
+            example["label"] = float("" if "_" in str(label) else label)
         except (TypeError, ValueError, OverflowError):
-            return f"label: expected a number, found {label!r}"
+            comma = isinstance(label, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", label)
+            told = "; its decimal sign has to be a point" if comma else ""
+            return f"label: expected a number, found {label!r}{told}"
         # No loss and no score can be computed against NaN or infinity.
         return (
             None if math.isfinite(example["label"]) else f"label: expected a finite number, found {label!r}"
@@ -212,7 +216,7 @@ def _span(span: Any, text: str, field: str) -> str | None:
     if not isinstance(span, dict) or not {"start", "end", "label"} <= set(span):
         return f"{field}: expected start, end and label, found {shorten(repr(span))}"
     start, end = span["start"], span["end"]
-    if not (isinstance(start, int) and isinstance(end, int)):
+    if type(start) is not int or type(end) is not int:  # true and false are neither
         return f"{field}: start and end must be whole numbers, found {start!r} and {end!r}"
     if not 0 <= start < end <= len(text):
         return f"{field}: {start} to {end} is outside the text of {len(text)} characters"
@@ -261,7 +265,7 @@ def _answers(example: Example, task: Task) -> str | None:
     example["answers"] = [answer for answer in answers if answer["text"].strip()]
     for answer in example["answers"]:
         start, text = answer["start"], answer["text"]
-        if not isinstance(start, int) or example["context"][max(start, 0) : start + len(text)] != text:
+        if type(start) is not int or example["context"][max(start, 0) : start + len(text)] != text:
             return f"answers: {shorten(text)!r} is not what stands in the context at {start!r}"
     return None
 
