@@ -773,6 +773,7 @@ def test_ids_that_begin_anew_in_each_split_are_replaced(run: Prepare) -> None:
             {"format": "text", "options": {"unit": "lines"}},
             "options.unit: expected line or file, found 'lines'",
         ),
+        ({"format": "conll", "fields": {"text": "body"}}, "fields.text: unknown; format conll has none"),
         ({"format": "conll", "options": {"token": "0"}}, "options.token: expected a whole number, found '0'"),
     ],
 )

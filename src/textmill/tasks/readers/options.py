@@ -43,6 +43,7 @@ OPTIONS: dict[str, dict[str, Option]] = {
 }
 # What a flat record may have in place of the last field of its family.
 FLAT = {"span_extraction": ("answer", "start"), "token_classification": ("tokens", "tags")}
+FIXED = ("conll", "brat", "squad", "spert", "semeval")  # formats whose fields are called as they are
 KINDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -65,6 +66,8 @@ def check(name: str, task: Task) -> None:
     if "separator" in data.options and not (task.multi_label and data.options["separator"]):
         raise UserError(f"{where}.options.separator: it divides the labels of a text, with multi_label: true")
     for key, column in data.fields.items():
+        if data.format in FIXED:
+            _know(key, (), f"{where}.fields", f"format {data.format}")
         _know(key, fields_of(task), f"{where}.fields", task.family)
         several = task.multi_label and key == "label" and isinstance(column, list) and column
         if any(type(part) not in (str, int) for part in (column if several else [column])):
