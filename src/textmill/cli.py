@@ -437,8 +437,7 @@ def _annotate(arguments: argparse.Namespace) -> str:
     told = f"{arguments.output}: {len(chosen):,} of {len(rows):,} examples, the least sure first"
     if arguments.format == "label_studio":
         interface = arguments.output.with_suffix(".xml")
-        pairs_of_texts = any(example.get("pair") is not None for example, _ in chosen)
-        shown = labelling_interface(predictor.task, pairs_of_texts)
+        shown = labelling_interface(predictor.task, [example for example, _ in chosen])
         interface.write_text(shown, encoding="utf-8", newline="\n")
         told += f"\n{interface}: the labelling interface for it"
     return told

@@ -47,21 +47,22 @@ def export(task: Task, pairs: Sequence[Pair], form: str, model: str) -> str:
     return "".join(json.dumps(_doccano(task, *pair), ensure_ascii=False) + "\n" for pair in pairs)
 
 
-def labelling_interface(task: Task, pairs: bool = False) -> str:
-    """Label Studio's labelling configuration that the exported file's names belong to.
+def labelling_interface(task: Task, examples: Sequence[Example]) -> str:
+    """Label Studio's labelling configuration that the names in the file exported for ``examples`` belong to.
 
-    ``pairs``: the examples have a second text, which is shown below the first.
+    Where one has a second text, that is shown below the first.
     """
     labels = task.labels or ()
     text = '  <Text name="text" value="$text"/>\n'
-    if pairs:
+    if any(example.get("pair") is not None for example in examples):
         text += '  <Text name="pair" value="$pair"/>\n'
     if task.family == "sequence_classification":
         choice = "multiple" if task.multi_label else "single"
         inside = "".join(f"    <Choice value={quoteattr(label)}/>\n" for label in labels)
         parts = f'  <Choices name="label" toName="text" choice="{choice}">\n{inside}  </Choices>\n'
     else:
-        spans = labels if task.family == "token_classification" else ("head", "tail")
+        types = {label for example in examples for _, label in _arguments(example)}
+        spans = labels if task.family == "token_classification" else sorted(types)
         inside = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in spans)
         parts = f'  <Labels name="label" toName="text">\n{inside}  </Labels>\n'
         if task.family == "relation_classification":
@@ -130,8 +131,13 @@ def _spans(task: Task, example: Example, answer: Any) -> list[tuple[dict[str, An
     if task.family == "token_classification":
         return [(span, span["label"]) for span in answer]
     if task.family == "relation_classification":
-        return [(example[side], side) for side in ("head", "tail")]
+        return _arguments(example)
     return []
+
+
+def _arguments(example: Example) -> list[tuple[dict[str, Any], str]]:
+    """Head and tail with their types, or called so where no type is known."""
+    return [(example[side], example[side].get("label") or side) for side in ("head", "tail")]
 
 
 def _place(span: dict[str, Any]) -> dict[str, int]:

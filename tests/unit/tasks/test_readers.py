@@ -251,7 +251,7 @@ def test_answers_and_tags_as_the_hub_has_them(run: Prepare) -> None:
         ({"tokens": ["a", "b"], "tags": ["O", 7]}, "tags: '7' \\(token 2\\) is not O or a place"),
         ({"tokens": ["a", ""], "tags": ["O", "O"]}, "tokens: expected texts"),
         ({"tokens": "a b", "tags": ["O", "O"]}, "tokens: expected a list, found 'a b'"),
-        ({"tags": ["O", "O"]}, "tokens: there is no 'tokens'; found tags"),
+        ({"tags": ["O", "O"]}, "tokens: there is no 'tokens' in any row; found tags"),
     ],
 )
 def test_tags_that_do_not_fit_are_told(run: Prepare, row: Any, told: str) -> None:
@@ -264,7 +264,7 @@ def test_a_scheme_that_there_is_not_is_told(run: Prepare, form: str) -> None:
     content = "Mara B-person\n" if form == "conll" else '{"tokens": ["Mara"], "tags": ["B-person"]}'
     where: Any = {"format": form, "options": {"scheme": "bio"}, "fields": {"tokens": "tokens"}}
     with pytest.raises(
-        UserError, match=r"data\.options\.scheme: expected iob1 or iob2 or bioes or bmes, found 'bio'"
+        UserError, match=r"data\.options\.scheme: expected iob1 or iob2 or bioes or bmes or tags, found 'bio'"
     ):
         run("entities", {"a.txt": content}, **where)
 
@@ -763,11 +763,17 @@ def test_ids_that_begin_anew_in_each_split_are_replaced(run: Prepare) -> None:
         ({"options": {"header": "no"}}, "options.header: expected true or false, found 'no'"),
         ({"options": {"encoding": 5}}, "options.encoding: expected text, found 5"),
         ({"fields": {"lable": "label"}}, "fields.lable: unknown; did you mean label"),
+        ({"fields": {"label": ["a", "b"]}}, r"fields.label: expected a name or a number, found \['a', 'b'\]"),
+        (
+            {"options": {"separator": "|"}},
+            "options.separator: it divides the labels of a text, with multi_label",
+        ),
         ({"fields": {"label": 1.5}}, "fields.label: expected a name or a number, found 1.5"),
         (
             {"format": "text", "options": {"unit": "lines"}},
             "options.unit: expected line or file, found 'lines'",
         ),
+        ({"format": "conll", "fields": {"text": "body"}}, "fields.text: unknown; format conll has none"),
         ({"format": "conll", "options": {"token": "0"}}, "options.token: expected a whole number, found '0'"),
     ],
 )
@@ -808,3 +814,434 @@ def test_a_member_of_an_archive_may_have_brackets_in_its_name(run: Prepare) -> N
         archive.writestr("data[1].csv", "text,label\n" + "".join(f"good {i},1\n" for i in range(20)))
     found = run("sentiment", {"all.zip": packed.getvalue()}, format="csv", train="all.zip/data[1].csv", **SENTIMENT)  # fmt: skip
     assert len(_all(found)) == 20
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "data", "told"),
+    [
+        ("a.jsonl", '{"text": "good", "hypothesis": "fine", "label": "1"}\n', {"format": "jsonl", "fields": {"pair": "hypotesis"}}, r"a\.jsonl: data\.fields\.pair: there is no 'hypotesis' in any row; found text, hypothesis, label"),
+        ("a.json", '[{"text": "good", "by": {"user": "u"}, "label": "1"}]', {"format": "jsonl", "fields": {"group": "by.usr"}}, r"data\.fields\.group: there is no 'by\.usr' in any row; found text, by, label"),
+        ("a.csv", "good,1\n", {"format": "csv", "options": {"header": False}, "fields": {"text": 0, "label": 1, "pair": 7}}, r"data\.fields\.pair: there is no 7 in any row; found 2 columns"),
+        ("a.txt", "1 good\n", {"format": "text", "options": {"pattern": r"(?P<label>\d) (?P<text>.*)"}, "fields": {"language": "lang"}}, r"data\.fields\.language: there is no 'lang' in any row; found label, text"),
+    ],
+)  # fmt: skip
+def test_a_mapped_name_that_no_row_has_is_told(
+    run: Prepare, file: str, content: str, data: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        run("sentiment", {file: content}, on_bad_row="skip", **{**SENTIMENT, **data})
+
+
+def test_a_mapped_name_that_some_rows_lack_may_be_optional(run: Prepare) -> None:
+    rows = [{"text": f"good {i}", "label": "1", **({"user": i} if i % 2 else {})} for i in range(20)]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    found = _all(
+        run("sentiment", {"a.jsonl": content}, format="jsonl", fields={"group": "user"}, **SENTIMENT)
+    )
+    assert sum("group" in e for e in found) == 10
+
+
+def test_a_misspelt_column_of_parquet_is_told(run: Prepare) -> None:
+    table = io.BytesIO()
+    polars.DataFrame({"text": ["good"], "label": ["1"], "user": ["u"]}).write_parquet(table)
+    with pytest.raises(UserError, match=r"a\.parquet: data\.fields\.group: there is no 'usr' in any row"):
+        run(
+            "sentiment",
+            {"a.parquet": table.getvalue()},
+            format="parquet",
+            fields={"group": "usr"},
+            **SENTIMENT,
+        )
+
+
+def test_a_value_that_is_null_is_told_as_such(run: Prepare) -> None:
+    content = '{"text": null, "label": "1"}\n'
+    with pytest.raises(UserError, match=r"a\.jsonl:1: text: 'text' has no value \(null\)"):
+        run("sentiment", {"a.jsonl": content}, format="jsonl", **SENTIMENT)
+
+
+def _task(text: str, *annotations: Any) -> dict[str, Any]:
+    """A task of Label Studio with the results of each annotation."""
+    return {"data": {"text": text}, "annotations": [{"result": results} for results in annotations]}
+
+
+def _choice(*names: str, **more: Any) -> dict[str, Any]:
+    return {"type": "choices", "value": {"choices": list(names)}, **more}
+
+
+def _region(start: int, end: int, *labels: str, key: str = "a", kind: str = "labels") -> dict[str, Any]:
+    return {"type": kind, "id": key, "value": {"start": start, "end": end, kind: list(labels)}}
+
+
+def test_regions_of_hypertext_are_spans(run: Prepare) -> None:
+    place = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 4}
+    value = {**place, "globalOffsets": {"start": 0, "end": 4}, "text": "Mara", "hypertextlabels": ["person"]}
+    result = {"type": "hypertextlabels", "id": "a", "value": value}
+    content = json.dumps([_task(f"Mara {i}", [result]) for i in range(20)])
+    found = _all(run("entities", {"a.json": content}, format="label_studio"))
+    assert [e["spans"] for e in found] == [[{"start": 0, "end": 4, "label": "person"}]] * 20
+    del value["globalOffsets"]
+    with pytest.raises(
+        UserError, match=r"task\[1\]: spans: start and end must be whole numbers, found '/p\[1\]"
+    ):
+        run("entities", {"a.json": json.dumps([_task("Mara", [result])])}, format="label_studio")
+
+
+def test_a_region_without_a_label_is_a_bad_row_and_a_remark_on_one_is_not(run: Prepare) -> None:
+    remark = {"type": "textarea", "id": "a", "value": {"start": 0, "end": 4, "text": ["sure"]}}
+    tasks = [_task(f"Mara {i}", [_region(0, 4, "person"), remark]) for i in range(20)]
+    assert len(_all(run("entities", {"a.json": json.dumps(tasks)}, format="label_studio"))) == 20
+    with pytest.raises(UserError, match=r"a\.json:task\[21\]: spans: 0 to 4 has no label"):
+        run(
+            "entities",
+            {"a.json": json.dumps([*tasks, _task("Mara", [_region(0, 4)])])},
+            format="label_studio",
+        )
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "item", "told"),
+    [
+        ("label_studio", "entities", _task("Mara", [_choice("person")]), "spans: no text here has any; found choices"),
+        ("label_studio", "sentiment", _task("Mara", [_region(0, 4, "person")]), "label: no text here has any; found labels"),
+        ("label_studio", "entities", {"id": 1, "text": "Mara", "mood": "positive"}, "spans: no text here has any; found id, text, mood"),
+        ("doccano", "entities", {"text": "Mara", "label": ["person"]}, "spans: no text here has any; found choices"),
+        ("doccano", "sentiment", {"text": "Mara", "label": [[0, 4, "person"]]}, "label: no text here has any; found labels"),
+        ("doccano", "entities", {"text": "Mara", "tags": []}, "label: there is none of label, labels, cats; found text, tags"),
+    ],
+)  # fmt: skip
+def test_annotations_of_another_kind_than_the_family_s_are_bad_rows(
+    run: Prepare, form: str, name: str, item: Any, told: str
+) -> None:
+    task = {"multi_label": True, "gate": {"metric": "micro_f1"}} if name == "sentiment" else {}
+    with pytest.raises(UserError, match=rf"a\.json:\S+: {told}"):
+        run(name, {"a.json": json.dumps([item])}, format=form, task=task)
+
+
+def test_a_text_without_spans_may_have_choices_beside_texts_with_spans(run: Prepare) -> None:
+    tasks = [
+        _task(f"Mara {i}", [_choice("positive"), *[_region(0, 4, "person")] * (i % 2)]) for i in range(20)
+    ]
+    found = _all(run("entities", {"a.json": json.dumps(tasks)}, format="label_studio"))
+    assert sorted(len(e["spans"]) for e in found) == [0] * 10 + [1] * 10
+
+
+def test_annotations_that_differ_are_a_bad_row_unless_one_is_the_ground_truth(
+    run: Prepare, tmp_path: Path
+) -> None:
+    agreed = [_task(f"good {i}", [_choice("positive")], [_choice("positive", id="b")]) for i in range(20)]
+    torn = _task("so so", [_choice("positive")], [_choice("negative")])
+    with pytest.raises(UserError, match=r"task\[21\]: annotations: 2 differ; set one as the ground truth"):
+        run("sentiment", {"a.json": json.dumps([*agreed, torn])}, format="label_studio")
+    torn["annotations"][0]["ground_truth"] = True
+    found = _all(run("sentiment", {"a.json": json.dumps([*agreed, torn])}, format="label_studio"))
+    assert [e["label"] for e in found] == ["positive"] * 21
+    spans = [_region(0, 4, "person"), _region(5, 6, "place", key="b")]
+    tasks = [_task(f"Mara {i}", spans, spans[::-1]) for i in range(20)]  # in another order
+    assert (
+        len(_all(run("entities", {"b.json": json.dumps(tasks)}, format="label_studio", train="b.json"))) == 20
+    )
+
+
+def test_tasks_that_nobody_labelled_are_counted(run: Prepare, tmp_path: Path) -> None:
+    skipped = _task("skipped", [])
+    skipped["annotations"][0]["was_cancelled"] = True
+    tasks = [*(_task(f"good {i}", [_choice("positive")]) for i in range(20)), _task("later"), skipped]
+    found = run("sentiment", {"a.json": json.dumps(tasks)}, format="label_studio", on_bad_row="skip")
+    assert len(_all(found)) == 20
+    aside = list(read_jsonl(tmp_path / "out" / "skipped.jsonl"))
+    assert [row["problem"] for row in aside] == [
+        "annotations: there is none yet",
+        "annotations: the annotator skipped the task",
+    ]
+
+
+def test_a_relation_has_every_label_and_direction_that_it_is_given(run: Prepare) -> None:
+    def item(i: int, **relation: Any) -> dict[str, Any]:
+        ends = [_region(0, 4, "person"), _region(5, 9, "company", key="b")]
+        return _task(
+            f"Mara Nor{i % 10}! {i}", [*ends, {"type": "relation", "from_id": "a", "to_id": "b", **relation}]
+        )
+
+    both = [item(i, direction="bi", labels=["founded", "works_for"]) for i in range(20)]
+    found = _all(run("relations", {"a.json": json.dumps(both)}, format="label_studio"))
+    assert len(found) == 80
+    assert {(e["head"]["start"], e["label"]) for e in found} == {
+        (start, label) for start in (0, 5) for label in ("founded", "works_for")
+    }
+    with pytest.raises(UserError, match=r"task\[1\]: relation: that of 'a' and 'b' has no label"):
+        run("relations", {"a.json": json.dumps([item(0)])}, format="label_studio")
+
+
+def test_label_studio_s_json_min_and_doccano_s_json_are_read(run: Prepare) -> None:
+    span = {"start": 0, "end": 4, "text": "Mara", "labels": ["person"]}
+    minimal = [{"id": i, "text": f"Mara {i}", "label": [span], "annotator": 1} for i in range(20)]
+    found = _all(run("entities", {"a.json": json.dumps(minimal)}, format="label_studio"))
+    assert [e["spans"] for e in found] == [[{"start": 0, "end": 4, "label": "person"}]] * 20
+    named = [{"id": i, "text": f"good {i}", "mood": ("positive", "negative")[i % 2]} for i in range(20)]
+    with pytest.raises(UserError, match=r"a\.json:task\[1\]: label: there is none; found id, text, mood"):
+        run("sentiment", {"a.json": json.dumps(named)}, format="label_studio")
+    found = _all(
+        run("sentiment", {"a.json": json.dumps(named)}, format="label_studio", fields={"label": "mood"})
+    )
+    assert sorted(e["label"] for e in found) == ["negative"] * 10 + ["positive"] * 10
+    several = [{**row, "mood": {"choices": ["positive", "negative"]}} for row in named]
+    task = {"multi_label": True, "gate": {"metric": "micro_f1"}}
+    found = _all(run("sentiment", {"a.json": json.dumps(several)}, format="label_studio", task=task))
+    assert {tuple(e["label"]) for e in found} == {("positive", "negative")}
+    listed = [{"id": i, "text": f"Mara {i}", "label": [[0, 4, "person"]]} for i in range(20)]
+    found = _all(run("entities", {"a.json": json.dumps(listed, indent=1)}, format="doccano"))
+    assert [e["spans"] for e in found] == [[{"start": 0, "end": 4, "label": "person"}]] * 20
+
+
+@pytest.mark.parametrize("form", ["label_studio", "doccano"])
+def test_a_misspelt_field_of_an_annotation_tool_s_export_is_told(run: Prepare, form: str) -> None:
+    record = {"text": "good", "user": "u", "label": ["positive"]}
+    item = record if form == "doccano" else {**_task("", [_choice("positive")]), "data": record}
+    with pytest.raises(
+        UserError, match=r"data\.fields\.group: there is no 'usr' in any row; found text, user"
+    ):
+        run("sentiment", {"a.json": json.dumps([item])}, format=form, fields={"group": "usr"})
+
+
+def test_a_column_that_occurs_twice_is_told_where_it_is_read(run: Prepare) -> None:
+    rows = "".join(f"good {i},1,,2\n" for i in range(20))
+    with pytest.raises(UserError, match=r"a\.csv:1: the column 'label' occurs 2 times"):
+        run("sentiment", {"a.csv": f"text,label,,label\n{rows}"}, format="csv", **SENTIMENT)
+    content = f"text,label,,\n{rows}"
+    assert len(_all(run("sentiment", {"a.csv": content}, format="csv", **SENTIMENT))) == 20
+
+
+def test_lines_of_semeval_that_are_not_as_they_should_be_are_bad_rows(run: Prepare, tmp_path: Path) -> None:
+    def block(i: int, sentence: str, between: str = "\t") -> str:
+        return f'{i}{between}"{sentence} {i}."\nmakes\nComment: the <e1> is a tool\n\n'
+
+    marked = "The <e1>saw</e1> of <e2>Norbi</e2>"
+    content = "".join(block(i, marked) for i in range(20))
+    content += block(20, marked, " ") + block(21, marked.replace("of", "<e1>of</e1>"))
+    found = run("relations", {"a.txt": content}, format="semeval", on_bad_row="skip")
+    assert len(_all(found)) == 20
+    told = [row["problem"] for row in read_jsonl(tmp_path / "out" / "skipped.jsonl")]
+    assert told == [
+        "text: expected a number, a tab, the sentence in quotes; found '20 \"The <e1>saw</e1> of <e2>Norbi</e2> …'",
+        "text: <e1> stands there twice",
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken", ['{"paragraf": []}', '{"paragraphs": [{"context": "Mara", "questions": []}]}']
+)
+def test_squad_without_a_list_is_a_bad_row_that_is_kept(run: Prepare, tmp_path: Path, broken: str) -> None:
+    question = {"id": "q", "question": "Who?", "answers": []}
+    good = json.dumps({"paragraphs": [{"context": f"Mara {i}", "qas": [question]} for i in range(20)]})
+    found = run("questions", {"a.json": f'{{"data": [{good}, {broken}]}}'}, format="squad", on_bad_row="skip")
+    assert len(_all(found)) == 20
+    (skipped,) = read_jsonl(tmp_path / "out" / "skipped.jsonl")
+    assert skipped["problem"].endswith("or has no list called paragraphs or qas")
+    assert skipped["row"] in broken
+
+
+@pytest.mark.parametrize(
+    ("context", "answer", "start", "expected"),
+    [
+        ("Mara saw Mara", "Mara", "[0, 9]", [("Mara", 0), ("Mara", 9)]),
+        ("Mara saw Mara, Mara", "Mara", "0;9;15", [("Mara", 0), ("Mara", 9), ("Mara", 15)]),
+        ("Mara did n't, Bo did", "Mara didn\u2019t", "(0, 12)", [("Mara did n't", 0)]),
+        ("Mara often saw Bo", "Mara saw Bo", "(0, 17)", [("Mara often saw Bo", 0)]),
+        ("Mara saw Bo", "Bo", "9.0", [("Bo", 9)]),
+        ("Mara saw Bo", "Bo", "", [("Bo", 9)]),
+        ("韦玛 看见 诺比", "韦玛看见", "0-5", [("韦玛 看见", 0)]),
+        ("Mara saw Bo", "Bo", "8.5", "start: expected whole numbers from 0 on, found '8.5'"),
+        ("Mara saw Bo", "Bo", "-1", "start: expected whole numbers from 0 on, found '-1'"),
+        ("Mara saw Bo", "Bo", "[0, 9]", "answers: 'Bo' is not what stands in the context at 0"),
+        ("Mara saw Bo", "Mara", "[0, 10]", "answers: 'Mara' is not what stands in the context at 10"),
+    ],
+)  # fmt: skip
+def test_numbers_are_starts_or_start_and_end_by_what_stands_there(
+    run: Prepare, context: str, answer: str, start: str, expected: Any
+) -> None:
+    rows = [
+        {"question": f"Who {i}?", "context": f"{context} ({i})", "answer": answer, "at": start}
+        for i in range(20)
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    where: Any = {"format": "jsonl", "fields": {"answer": "answer", "start": "at"}}
+    if isinstance(expected, str):
+        with pytest.raises(UserError, match=re.escape(expected)):
+            run("questions", {"a.jsonl": content}, **where)
+    else:
+        answers = [{"text": text, "start": place} for text, place in expected]
+        assert all(e["answers"] == answers for e in _all(run("questions", {"a.jsonl": content}, **where)))
+
+
+def test_the_types_of_head_and_tail_are_renamed_as_labels_are(run: Prepare) -> None:
+    sentence = {
+        "entities": [{"type": "PER", "start": 0, "end": 1}, {"type": "ORG", "start": 2, "end": 3}],
+        "relations": [{"type": "Found", "head": 0, "tail": 1}],
+    }
+    spert = json.dumps([{**sentence, "tokens": ["Mara", "founded", "Norbi", str(i)]} for i in range(20)])
+    names = {"PER": "person", "Found": "founded"}
+    where: Any = {"format": "spert", "options": {"none": "none"}, "label_names": names}
+    found = _all(run("relations", {"a.json": spert}, **where))
+    assert {(e["head"]["label"], e["tail"]["label"], e["label"]) for e in found} == {
+        ("person", "ORG", "founded"),
+        ("ORG", "person", "none"),
+    }
+    head, tail = {"start": 0, "end": 4, "label": "PER"}, {"start": 5, "end": 9}
+    row = {"text": "Mara Norb", "head": head, "tail": tail, "label": "Found"}
+    with pytest.raises(UserError, match=r"a\.jsonl:1: tail: expected start, end and label"):
+        run("relations", {"a.jsonl": json.dumps(row)}, format="jsonl", train="a.jsonl", label_names=names)
+
+
+MULTI: dict[str, Any] = {"labels": ["food", "price"], "multi_label": True, "gate": {"metric": "micro_f1"}}
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "jsonl", "text"])
+def test_several_labels_in_a_cell_are_divided(run: Prepare, form: str) -> None:
+    rows = [(f"good {i}", ("food | price", "food", "")[i % 3]) for i in range(30)]
+    options: dict[str, Any] = {"separator": "|"}
+    content: str | bytes = ""
+    if form in ("csv", "tsv"):
+        content = "\n".join(("," if form == "csv" else "\t").join(row) for row in [("text", "label"), *rows])
+    elif form == "jsonl":
+        content = "\n".join(json.dumps({"text": text, "label": label}) for text, label in rows)
+    elif form == "text":
+        options["pattern"] = "(?P<text>[^:]*):(?P<label>.*)"
+        content = "\n".join(map(":".join, rows))
+    else:
+        table = io.BytesIO()
+        polars.DataFrame({"text": [t for t, _ in rows], "label": [n for _, n in rows]}).write_parquet(table)
+        content = table.getvalue()
+    found = _all(run("sentiment", {"a.x": content}, format=form, options=options, task=MULTI))
+    labels = [["food", "price"], ["food"], []]
+    assert {e["text"]: e["label"] for e in found} == {f"good {i}": labels[i % 3] for i in range(30)}
+
+
+def test_columns_of_0_and_1_are_labels(run: Prepare) -> None:
+    rows = "".join(f"good {i},{i % 2},{'True' if i % 4 else 'False'}\n" for i in range(20))
+    data: Any = {"format": "csv", "task": MULTI, "label_names": {"pricey": "price"}}
+    fields = {"label": ["food", "pricey"]}
+    found = _all(run("sentiment", {"a.csv": f"text,food,pricey\n{rows}"}, fields=fields, **data))
+    assert {e["text"]: e["label"] for e in found} == {
+        f"good {i}": ["food"] * (i % 2) + ["price"] * (i % 4 > 0) for i in range(20)
+    }
+    with pytest.raises(UserError, match=r"a\.csv:2: label: expected 1 or 0 in 'pricey', found '-1'"):
+        run("sentiment", {"a.csv": "text,food,pricey\ngood,1,-1\n"}, fields=fields, **data)
+    with pytest.raises(UserError, match=r"a\.csv:1: no column 'pricey'"):
+        run("sentiment", {"a.csv": "text,food\ngood,1\n"}, fields=fields, **data)
+    with pytest.raises(UserError, match=r"expected a list of labels, found 'a\|b'; data\.options\.separator"):
+        run("sentiment", {"a.csv": "text,label\ngood,a|b\n"}, **data)
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme", "labels", "expected"),
+    [
+        ("B I O", "iob2", ["person"], [("Mara Velt", "person")]),
+        ("I I O", "iob1", ["person"], [("Mara Velt", "person")]),
+        ("B E S", "bioes", ["person"], [("Mara Velt", "person"), ("met", "person")]),
+        ("B_person I_person O", "iob2", ["person", "place"], [("Mara Velt", "person")]),
+        ("B N O", "tags", ["B", "N", "O"], [("Mara", "B"), ("Velt", "N"), ("met", "O")]),
+    ],
+)
+@pytest.mark.parametrize("form", ["conll", "jsonl"])
+def test_tags_without_a_hyphen_or_without_a_place(
+    run: Prepare, form: str, tags: str, scheme: str, labels: list[str], expected: Any
+) -> None:
+    rows = [(["Mara", "Velt", "met", str(i)], [*tags.split(), tags.split()[-1]]) for i in range(20)]
+    data: Any = {"format": form, "task": {"labels": labels}, "options": {"scheme": scheme}}
+    if form == "conll":
+        data["options"] = {} if scheme != "tags" else data["options"]  # the others are found
+        sentences = ["\n".join(map(" ".join, zip(*row, strict=True))) for row in rows]
+        content = "\n\n".join(sentences)
+    else:
+        content = "\n".join(json.dumps({"tokens": tokens, "tags": row}) for tokens, row in rows)
+        data["fields"] = {"tokens": "tokens"}
+    found = _all(run("entities", {"a.txt": content}, **data))
+    for example in found:
+        spans = [(example["text"][s["start"] : s["end"]], s["label"]) for s in example["spans"]]
+        assert spans[: len(expected)] == expected
+
+
+def test_a_tag_without_a_label_is_told_where_the_task_has_several(run: Prepare) -> None:
+    with pytest.raises(UserError, match=r"a\.txt:1: tag: 'B' \(token 1\) is not O or a place and a label"):
+        run("entities", {"a.txt": "Mara B\nmet O\n"}, format="conll")
+
+
+@pytest.mark.parametrize(
+    "names", [("role", "content", "user", "assistant"), ("from", "value", "human", "gpt")]
+)
+def test_chats_are_dialogues(run: Prepare, names: tuple[str, ...]) -> None:
+    role, text, user, assistant = names
+    chats = [[{role: user, text: f"你好 {i}"}, {role: assistant, text: "Hello."}] for i in range(20)]
+    content = "\n".join(json.dumps({"messages": chat}) for chat in chats)
+    where: Any = {"format": "jsonl", "fields": {"turns": "messages"}}
+    found = _all(run("dialogue", {"a.jsonl": content}, **where))
+    assert {json.dumps(e["turns"]) for e in found} == {
+        json.dumps([{"role": "user", "text": f"你好 {i}"}, {"role": "assistant", "text": "Hello."}])
+        for i in range(20)
+    }
+    content = json.dumps({"messages": [{role: "system", text: "Be kind."}, *chats[0]]})
+    with pytest.raises(UserError, match="turns: turn 1 has the role 'system'; expected user or assistant"):
+        run("dialogue", {"a.jsonl": content}, **where)
+
+
+def test_a_space_may_be_a_token_before_a_tab(run: Prepare) -> None:
+    content = "".join(f"韦\tB-person\n玛\tI-person\n \tO\n{i % 10}\tO\n来\tO\n\n" for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll"))
+    assert {e["text"] for e in found} == {f"韦玛 {i}来" for i in range(10)}
+    assert {(s["start"], s["end"]) for e in found for s in e["spans"]} == {(0, 2)}
+
+
+def test_comments_without_a_space_are_comments_where_others_are(run: Prepare) -> None:
+    sentence = "#id {0}\n# text {0}\n#go{0}\tO\nMara\tB-person\n\n"
+    content = "".join(sentence.format(i) for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll"))
+    assert {e["text"] for e in found} == {f"#go{i} Mara" for i in range(20)}
+    task = {"labels": ["N", "V"]}
+    content = "".join(f"# text {i}\n#go{i} V\nMara N\n\n" for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll", options={"scheme": "tags"}, task=task))
+    assert {e["text"] for e in found} == {f"#go{i} Mara" for i in range(20)}
+    content = "".join(f"# text {i}\n#go{i} B\nMara I\n\n" for i in range(20))
+    found = _all(run("entities", {"a.txt": content}, format="conll", task={"labels": ["person"]}))
+    assert {e["text"] for e in found} == {f"#go{i} Mara" for i in range(20)}
+
+
+@pytest.mark.parametrize("form", ["conll", "text"])
+def test_marks_of_files_put_together_stay_in_no_text(run: Prepare, form: str) -> None:
+    line = {"conll": "good{0}\tB-person\n\n", "text": "1 good{0}\n"}[form]
+    content = "".join(f"\ufeff{line.format(i)}" for i in range(20))
+    data: Any = {"options": {"pattern": r"(?P<label>\d) (?P<text>.*)"}, **SENTIMENT} if form == "text" else {}
+    found = _all(run("entities" if form == "conll" else "sentiment", {"a.txt": content}, format=form, **data))
+    assert {e["text"] for e in found} == {f"good{i}" for i in range(20)}
+
+
+def test_files_of_macos_are_left_out_and_capitals_read(run: Prepare) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.csv", "text,label\n" + "".join(f"good {i},1\n" for i in range(20)))
+        archive.writestr("__MACOSX/._a.csv", b"\x00\x05\x16\x07")
+    found = run("sentiment", {"ALL.ZIP": packed.getvalue()}, format="csv", **SENTIMENT)
+    assert len(_all(found)) == 20
+    lines = gzip.compress("".join(json.dumps({"text": t, "label": n}) + "\n" for t, n in ROWS).encode())
+    assert len(_all(run("sentiment", {"A.JSONL.GZ": lines}, format="jsonl", **SENTIMENT))) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [("1_000", "found '1_000'$"), ("3,5", "found '3,5'; its decimal sign has to be a point")],
+)
+def test_numbers_as_others_write_them_are_told(run: Prepare, label: str, told: str) -> None:
+    task = {"labels": None, "regression": True, "gate": {"metric": "pearson"}}
+    content = json.dumps({"text": "good", "label": label})
+    with pytest.raises(UserError, match=rf"a\.jsonl:1: label: expected a number, {told}"):
+        run("sentiment", {"a.jsonl": content}, format="jsonl", task=task)
+
+
+def test_true_is_no_offset(run: Prepare) -> None:
+    span = {"start": False, "end": True, "label": "person"}
+    with pytest.raises(UserError, match="spans: start and end must be whole numbers, found False and True"):
+        run("entities", {"a.jsonl": json.dumps({"text": "Mara", "spans": [span]})}, format="jsonl")
+    answer = {"text": "ara", "start": True}
+    row = {"question": "Who?", "context": "Mara", "answers": [answer]}
+    with pytest.raises(UserError, match="answers: 'ara' is not what stands in the context at True"):
+        run("questions", {"a.jsonl": json.dumps(row)}, format="jsonl")

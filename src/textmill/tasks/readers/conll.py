@@ -10,10 +10,10 @@ from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import Row, rename_labels
-from textmill.tasks.readers.tags import find_scheme, named_scheme, tag_spans
+from textmill.tasks.readers.tags import PLACES, find_scheme, named_scheme, spelled, tag_spans
 from textmill.words import join_tokens
 
-_TAG = re.compile(r"O|[BIMESLU]-.+")
+_TAG = re.compile(r"O|[BIMESLU][-_].+")
 TABS, BLANKS = r"\t+", r"[ \t]+"  # what divides columns
 
 
@@ -22,15 +22,15 @@ def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
 
     Options: ``token`` and ``tag`` (column numbers, 0 and -1),
     ``join`` (what stands between tokens: a space, or nothing beside Chinese by default),
-    ``scheme`` (iob1, iob2, bioes or bmes; found by itself by default), ``encoding``.
+    ``scheme`` (iob1, iob2, bioes, bmes or tags; one of the first three is found by itself), ``encoding``.
     """
     options = task.data.options
     token_at, tag_at, joiner = options.get("token", 0), options.get("tag", -1), options.get("join")
     for file in files:
-        sentences = list(_sentences(file, options.get("encoding"), token_at, tag_at))
-        scheme = named_scheme(options) or find_scheme(
-            [tags for _, _, tags, problem in sentences if not problem]
-        )
+        named = named_scheme(options) or ""
+        read = _sentences(file, options.get("encoding"), token_at, tag_at, named)
+        sentences = [(line, words, spelled(tags, named, task.labels), bad) for line, words, tags, bad in read]
+        scheme = named or find_scheme([tags for _, _, tags, problem in sentences if not problem])
         for line, tokens, tags, problem in sentences:
             place = f"{file.name}:{line}"
             if problem:
@@ -50,7 +50,7 @@ def read_conll(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
 
 
 def _sentences(
-    file: File, encoding: str | None, token_at: int, tag_at: int
+    file: File, encoding: str | None, token_at: int, tag_at: int, scheme: str
 ) -> Iterator[tuple[int, list[str], list[str], str | None]]:
     tokens: list[str] = []
     tags: list[str] = []
@@ -58,6 +58,9 @@ def _sentences(
     begin = 1
     lines = list(file.numbered(encoding))
     divider, width = layout([line for _, line, _ in lines])
+    # Among comments a line such as "#id 3" is one; but with the scheme tags any word may be a hashtag's tag.
+    has_comments = any(line.startswith("# ") for _, line, _ in lines)
+    mark = "# " if scheme == "tags" else "#"
     for number, line, broken in [*lines, (len(lines) + 1, "", None)]:
         if broken:
             problem = problem or f"line {number}: {broken}"
@@ -70,8 +73,9 @@ def _sentences(
             continue
         # A # before a sentence begins a comment, unless it is itself a token with its tag.
         tag = columns[tag_at] if -len(columns) <= tag_at < len(columns) else ""
-        is_token = len(columns) == width and _TAG.fullmatch(tag)
-        if line.startswith("# ") and not tokens and not is_token:
+        is_tag = _TAG.fullmatch(tag) or (tag in PLACES and not line.startswith("# "))
+        is_token = len(columns) == width and is_tag
+        if has_comments and line.startswith(mark) and not tokens and not is_token:
             begin = number + 1
             continue
         if len(columns) != width or width < 2:
@@ -88,8 +92,14 @@ def _sentences(
 
 
 def columns_of(line: str, divider: str) -> list[str]:
-    """The columns of a line; no-break and full-width spaces divide none, for they stand within tokens."""
-    return [cell.strip(" ") for cell in re.split(divider, line.strip(" \t"))] if line.strip() else []
+    """The columns of a line; no-break and full-width spaces divide none, for they stand within tokens.
+
+    Before a tab a space may be a token itself, as in files of Chinese characters.
+    """
+    if not line.strip():
+        return []
+    inner = line.rstrip(" \t").lstrip("\t" if divider == TABS else " \t")
+    return [cell.strip(" ") or cell for cell in re.split(divider, inner)]
 
 
 def layout(lines: Sequence[str]) -> tuple[str, int]:

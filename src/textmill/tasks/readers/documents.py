@@ -18,6 +18,8 @@ from textmill.words import join_tokens
 
 # A sentence of SemEval-2010 Task 8: its number, a tab, the sentence in quotes.
 SEMEVAL_LINE = re.compile(r'(\d+)\t"?(.*<e[12]>.*?)"?\s*')
+# What is meant as one: a number and a quote, or marks in a line that is no comment.
+_LIKE_A_SENTENCE = re.compile(r'\d+ *"|(?!Comment).*</?e[12]>')
 
 
 def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -38,18 +40,20 @@ def read_squad(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 for question in parts(paragraph, "qas"):
                     number += 1
                     place = f"{file.name}:question[{number}]"
-                    yield from rows_of(place, question, _squad_rows(place, paragraph, question, task))
+                    there = question or paragraph or article
+                    yield from rows_of(place, there, _squad_rows(place, paragraph, question, task))
 
 
 def parts(whole: Any, key: str) -> list[Any]:
     """The list under ``key``; where there cannot be one, None in its place, which becomes a bad row."""
-    parts = whole.get(key, []) if isinstance(whole, dict) else None
+    parts = whole.get(key) if isinstance(whole, dict) else None
     return parts if isinstance(parts, list) else [None]
 
 
 def _squad_rows(place: str, paragraph: Any, question: Any, task: Task) -> Iterator[Row]:
     if not isinstance(question, dict):
-        yield Row(place, None, "question: its article, its paragraph or itself is no object, or has no list")
+        told = "is no object, or has no list called paragraphs or qas"
+        yield Row(place, None, f"question: its article, its paragraph or itself {told}")
         return
     missing = [key for key in ("question", "id") if key not in question]
     if missing or "context" not in paragraph:
@@ -134,6 +138,9 @@ def read_semeval(files: Sequence[File], task: Task, split: str) -> Iterator[Row]
             place, label, lost = f"{file.name}:{number}", below.strip(), "\n".join((line, below))
             if problem and not found:  # a sentence whose line is too long, a label, or a comment
                 yield Row(place, None, problem, line)
+            elif not found and _LIKE_A_SENTENCE.match(line):
+                told = f"expected a number, a tab, the sentence in quotes; found {shorten(line)!r}"
+                yield Row(place, None, f"text: {told}", lost)
             if not found or problem_below:
                 continue
             if problem or not label:
@@ -157,7 +164,10 @@ def _marked(sentence: str) -> tuple[str, dict[str, dict[str, int]]]:
     length = 0
     for part in re.split(r"(</?e[12]>)", sentence):
         if mark := re.fullmatch(r"<(/?)(e[12])>", part):
-            spans.setdefault(mark.group(2), {})["end" if mark.group(1) else "start"] = length
+            span, edge = spans.setdefault(mark.group(2), {}), "end" if mark.group(1) else "start"
+            if edge in span:
+                raise ValueError(f"{part} stands there twice")
+            span[edge] = length
         else:
             parts.append(part)
             length += len(part)

@@ -65,7 +65,7 @@ class File:
         return lines
 
     def numbered(self, encoding: str | None = None) -> Iterator[tuple[int, str, str | None]]:
-        """Each line with its number from 1 and what is wrong with it.
+        """Each line with its number from 1 and what is wrong with it, without a byte-order mark before it.
 
         Broken is a line whose bytes are not of the encoding, as where files of several were put together,
         and one of more than ten million characters. The first has U+FFFD for those bytes, so that the quotes
@@ -73,7 +73,7 @@ class File:
         """
         lines: list[tuple[str, str | None]]
         try:
-            lines = [(line, None) for line in self.text(encoding).split("\n")]
+            lines = [(line.removeprefix("\ufeff"), None) for line in self.text(encoding).split("\n")]
         except _EncodingError as error:
             if error.encoding.startswith("utf-16"):
                 raise
@@ -134,7 +134,7 @@ def _open(path: Path) -> Iterator[File]:
             if found.is_file():
                 yield from _open(found)
     elif path.is_file():
-        if path.name.endswith(ARCHIVES):
+        if _is_archive(path.name):
             yield from _members(path, "*")
         else:
             yield File(str(path), _expand(path.name, path.read_bytes(), str(path)))
@@ -145,18 +145,24 @@ def _open(path: Path) -> Iterator[File]:
 def _archive_of(path: Path) -> tuple[Path, str] | None:
     """The archive that ``path`` leads into, and the rest of the way."""
     for parent in path.parents:
-        if parent.is_file() and parent.name.endswith(ARCHIVES):
+        if parent.is_file() and _is_archive(parent.name):
             return parent, path.relative_to(parent).as_posix()
     return None
 
 
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith(ARCHIVES)
+
+
 def _members(archive: Path, pattern: str) -> Iterator[File]:
     def wanted(name: str) -> bool:
+        if name.startswith("__MACOSX/"):  # what macOS packs beside the files: their icons and the like
+            return False
         inside = name.startswith(pattern.rstrip("/") + "/")
         return inside or name == pattern or fnmatch.fnmatchcase(name, pattern)
 
     try:
-        if archive.name.endswith(".zip"):
+        if archive.name.lower().endswith(".zip"):
             with zipfile.ZipFile(archive) as zipped:
                 for name in sorted(n for n in zipped.namelist() if not n.endswith("/") and wanted(n)):
                     yield File(f"{archive}/{name}", _expand(name, zipped.read(name), f"{archive}/{name}"))
@@ -174,9 +180,9 @@ def _members(archive: Path, pattern: str) -> Iterator[File]:
 def _expand(name: str, content: bytes, shown: str) -> bytes:
     """The content of a .gz or .zst file, and any other as it is."""
     try:
-        if name.endswith(".gz"):
+        if name.lower().endswith(".gz"):
             return gzip.decompress(content)
-        if name.endswith(".zst"):
+        if name.lower().endswith(".zst"):
             import zstandard
 
             return (

@@ -14,14 +14,15 @@ from textmill.records import BESIDE, EXAMPLE_FIELDS
 Option = tuple[type, ...] | tuple[str, ...]
 
 _FILE: dict[str, Option] = {"encoding": (str,)}
-_TAGS: dict[str, Option] = {"scheme": ("iob1", "iob2", "bioes", "bmes"), "join": (str,)}
-_RECORDS: dict[str, Option] = {**_TAGS, "no_answer": (str,)}
+_TAGS: dict[str, Option] = {"scheme": ("iob1", "iob2", "bioes", "bmes", "tags"), "join": (str,)}
+_RECORDS: dict[str, Option] = {**_TAGS, "no_answer": (str,), "separator": (str,)}
 _TABLE: dict[str, Option] = {
     **_FILE,
     "header": (bool,),
     "delimiter": (str,),
     "quoting": (bool,),
     "no_answer": (str,),
+    "separator": (str,),
 }
 OPTIONS: dict[str, dict[str, Option]] = {
     "sample": {},
@@ -29,7 +30,7 @@ OPTIONS: dict[str, dict[str, Option]] = {
     "csv": _TABLE,
     "tsv": _TABLE,
     "parquet": _RECORDS,
-    "text": {**_FILE, "unit": ("line", "file"), "pattern": (str,), "turns": (str,)},
+    "text": {**_FILE, "unit": ("line", "file"), "pattern": (str,), "turns": (str,), "separator": (str,)},
     "pairs": _FILE,
     "conll": {**_FILE, **_TAGS, "token": (int,), "tag": (int,)},
     "brat": {**_FILE, "none": (str,)},
@@ -42,6 +43,7 @@ OPTIONS: dict[str, dict[str, Option]] = {
 }
 # What a flat record may have in place of the last field of its family.
 FLAT = {"span_extraction": ("answer", "start"), "token_classification": ("tokens", "tags")}
+FIXED = ("conll", "brat", "squad", "spert", "semeval")  # formats whose fields are called as they are
 KINDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -61,15 +63,21 @@ def check(name: str, task: Task) -> None:
         if type(value) not in right and value not in right:
             wanted = " or ".join(KINDS.get(kind, str(kind)) for kind in right)
             raise UserError(f"{where}.options.{key}: expected {wanted}, found {value!r}")
-    fields = (
-        *(field.rstrip("?") for field in EXAMPLE_FIELDS[task.family]),
-        *FLAT.get(task.family, ()),
-        *BESIDE,
-    )
+    if "separator" in data.options and not (task.multi_label and data.options["separator"]):
+        raise UserError(f"{where}.options.separator: it divides the labels of a text, with multi_label: true")
     for key, column in data.fields.items():
-        _know(key, fields, f"{where}.fields", task.family)
-        if type(column) not in (str, int):
+        if data.format in FIXED:
+            _know(key, (), f"{where}.fields", f"format {data.format}")
+        _know(key, fields_of(task), f"{where}.fields", task.family)
+        several = task.multi_label and key == "label" and isinstance(column, list) and column
+        if any(type(part) not in (str, int) for part in (column if several else [column])):
             raise UserError(f"{where}.fields.{key}: expected a name or a number, found {column!r}")
+
+
+def fields_of(task: Task) -> tuple[str, ...]:
+    """The fields that a record of the task's family may have."""
+    own = (field.rstrip("?") for field in EXAMPLE_FIELDS[task.family])
+    return (*own, *FLAT.get(task.family, ()), *BESIDE)
 
 
 def _know(key: str, names: Collection[str], where: str, whose: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -193,16 +194,20 @@ def _sequence(example: Example, task: Task) -> str | None:
         return problem or "label: missing"
     if task.regression:
         try:
-            example["label"] = float(label)
+            # In Python's own numbers _ may stand between digits.
+            example["label"] = float("" if "_" in str(label) else label)
         except (TypeError, ValueError, OverflowError):
-            return f"label: expected a number, found {label!r}"
+            comma = isinstance(label, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", label)
+            told = "; its decimal sign has to be a point" if comma else ""
+            return f"label: expected a number, found {label!r}{told}"
         # No loss and no score can be computed against NaN or infinity.
         return (
             None if math.isfinite(example["label"]) else f"label: expected a finite number, found {label!r}"
         )
     if task.multi_label:
         if not isinstance(label, list):
-            return f"label: expected a list of labels, found {shorten(repr(label))}"
+            told = "; data.options.separator divides a text" if isinstance(label, str) else ""
+            return f"label: expected a list of labels, found {shorten(repr(label))}{told}"
         return next((p for p in (_label(part, task) for part in label) if p), None)
     return _label(label, task)
 
@@ -211,7 +216,7 @@ def _span(span: Any, text: str, field: str) -> str | None:
     if not isinstance(span, dict) or not {"start", "end", "label"} <= set(span):
         return f"{field}: expected start, end and label, found {shorten(repr(span))}"
     start, end = span["start"], span["end"]
-    if not (isinstance(start, int) and isinstance(end, int)):
+    if type(start) is not int or type(end) is not int:  # true and false are neither
         return f"{field}: start and end must be whole numbers, found {start!r} and {end!r}"
     if not 0 <= start < end <= len(text):
         return f"{field}: {start} to {end} is outside the text of {len(text)} characters"
@@ -260,7 +265,7 @@ def _answers(example: Example, task: Task) -> str | None:
     example["answers"] = [answer for answer in answers if answer["text"].strip()]
     for answer in example["answers"]:
         start, text = answer["start"], answer["text"]
-        if not isinstance(start, int) or example["context"][max(start, 0) : start + len(text)] != text:
+        if type(start) is not int or example["context"][max(start, 0) : start + len(text)] != text:
             return f"answers: {shorten(text)!r} is not what stands in the context at {start!r}"
     return None
 
@@ -274,8 +279,9 @@ def _turns(example: Example, task: Task) -> str | None:
     if not isinstance(turns, list) or len(turns) < 2:
         return f"turns: expected a list of at least two, found {shorten(repr(turns))}"
     for number, turn in enumerate(turns, 1):
-        if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
-            return f"turns: turn {number} has no role user or assistant"
+        role = turn.get("role") if isinstance(turn, dict) else None
+        if role not in ("user", "assistant"):
+            return f"turns: turn {number} has the role {role!r}; expected user or assistant"
         if not isinstance(turn.get("text"), str) or not turn["text"].strip():
             return f"turns: turn {number} has no text"
     return None if turns[-1]["role"] == "assistant" else "turns: the last turn is not the assistant's"

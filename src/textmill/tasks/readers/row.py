@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from textmill.errors import UserError
 from textmill.params import Task
 from textmill.records import BESIDE, EXAMPLE_FIELDS, Example
-from textmill.tasks.readers.tags import named_scheme, tag_spans
+from textmill.tasks.readers.tags import named_scheme, spelled, tag_spans
 from textmill.words import join_tokens
+
+_FLAGS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+_ROLES = {"human": "user", "gpt": "assistant"}  # as published conversations call them
+_ABSENT = object()  # what a record has not, where null may be a value
 
 
 @dataclass(frozen=True)
 class Row:
     """``place`` is file:line for messages; without an example, ``problem`` is "field: what is wrong".
 
-    ``raw`` is what stood there, a line or a record, to be kept aside with the problem.
+    ``raw`` is what stood there, a line or a record, to be kept aside with the problem. ``unused`` names the
+    annotations there, if they are all of kinds that the task's family cannot use.
     """
 
     place: str
     example: Example | None
     problem: str | None = None
     raw: Any = None
+    unused: str = ""
 
     def kept(self) -> str:
         """What stood there as text that can be written: a line as it is, a record as JSON."""
@@ -43,15 +50,43 @@ class RowError(Exception):
 def rows_of(place: str, item: Any, rows: Iterator[Row]) -> list[Row]:
     """The rows of one item of a file; a single bad row where the item is not built as its format has it."""
     try:
-        return [replace(row, raw=item) if row.problem else row for row in rows]
+        return [replace(row, raw=item) if row.problem or row.unused else row for row in rows]
     except KeyError as error:
         return [Row(place, None, f"{error.args[0]}: missing", item)]
     except (AttributeError, IndexError, TypeError) as error:
         return [Row(place, None, f"malformed: not what this format has here: {error}", item)]
 
 
-def to_row(place: str, raw: Any, task: Task) -> Row:
+class Fields:
+    """Which of the names that ``data.fields`` maps to the records of a split have.
+
+    A name that some records lack may be right, where an example may go without; one that all lack is not.
+    """
+
+    def __init__(self, task: Task, only: Collection[str] = ()) -> None:
+        """``only`` are the fields that the reader looks up in a record, where it does not all."""
+        self._missing = [
+            (f, at) for f, given in task.data.fields.items() if not only or f in only for at in columns(given)
+        ]
+        self._known: dict[str, None] = {}
+
+    def note(self, raw: Any) -> None:
+        """Take note of what a record has."""
+        self._missing = [(f, at) for f, at in self._missing if lookup(raw, at, _ABSENT) is _ABSENT]
+        if self._missing:
+            self._known |= dict.fromkeys(_names(raw))
+
+    def check(self, where: str) -> None:
+        """Raises UserError where ``fields`` names what none of the records has."""
+        if self._missing and self._known:
+            field, at = self._missing[0]
+            known = shorten(", ".join(self._known), 200)
+            raise UserError(f"{where}: data.fields.{field}: there is no {at!r} in any row; found {known}")
+
+
+def to_row(place: str, raw: Any, task: Task, fields: Fields) -> Row:
     """The example that a raw record (mapping or list) holds, by the task's fields and label names."""
+    fields.note(raw)
     try:
         return Row(place, _example(raw, task))
     except RowError as problem:
@@ -67,16 +102,52 @@ def _example(raw: Any, task: Task) -> Example:
     example = _beside(raw, task)
     for field in EXAMPLE_FIELDS[task.family]:
         name = field.rstrip("?")
-        at = names.get(name, name)
-        value = lookup(raw, at)
-        if value is None:
-            if field.endswith("?"):
-                continue
-            raise RowError(name, f"there is no {at!r}; found {_known(raw)}")
-        example[name] = value
+        if isinstance(names.get(name), list):
+            example[name] = _indicated(raw, name, names[name])
+        elif name == field:
+            example[name] = _needed(raw, name, task)
+        elif (value := lookup(raw, names.get(name, name))) is not None:
+            example[name] = value
     if "answers" in example:
         example["answers"] = _answer_list(example["answers"])
+    if isinstance(example.get("turns"), list):
+        example["turns"] = [_turn(turn) for turn in example["turns"]]
+    separator = task.data.options.get("separator")
+    if separator and isinstance(label := example.get("label"), str):
+        example["label"] = [part.strip() for part in label.split(separator) if part.strip()]
     return rename_labels(example, task)
+
+
+def _needed(raw: Any, field: str, task: Task) -> Any:
+    """A record's value of a field that an example has to have; raises RowError where there is none."""
+    at = task.data.fields.get(field, field)
+    value = lookup(raw, at, _ABSENT)
+    if value is _ABSENT:
+        raise RowError(field, f"there is no {at!r}; found {', '.join(_names(raw)) or 'nothing'}")
+    if value is None:
+        raise RowError(field, f"{at!r} has no value (null)")
+    return value
+
+
+def _indicated(raw: Any, field: str, names: Sequence[Any]) -> list[Any]:
+    """Those of the columns that have 1 or true; raises RowError where one has neither that nor 0 or false."""
+    found = []
+    for name in names:
+        value = lookup(raw, name)
+        flag = _FLAGS.get(str(value).casefold())
+        if flag is None:
+            raise RowError(field, f"expected 1 or 0 in {name!r}, found {shorten(repr(value))}")
+        if flag:
+            found.append(name)
+    return found
+
+
+def _turn(turn: Any) -> Any:
+    """A turn as an example has it: chats have role and content, or from and value."""
+    if not isinstance(turn, Mapping) or "text" in turn:
+        return turn
+    role = turn.get("role", turn.get("from"))
+    return {"role": _ROLES.get(str(role), role), "text": turn.get("content", turn.get("value"))}
 
 
 def _answer_list(answers: Any) -> Any:
@@ -105,12 +176,11 @@ def _tagged(raw: Any, task: Task) -> Example:
 
     Numbers of tags become names by ``label_names``; ``options.scheme`` is iob2 where it is not named.
     """
-    names, options = task.data.fields, task.data.options
+    options = task.data.options
+    scheme = named_scheme(options) or "iob2"
     found = {}
     for field in ("tokens", "tags"):
-        found[field] = lookup(raw, names.get(field, field))
-        if found[field] is None:
-            raise RowError(field, f"there is no {names.get(field, field)!r}; found {_known(raw)}")
+        found[field] = _needed(raw, field, task)
         if not isinstance(found[field], list):
             raise RowError(field, f"expected a list, found {shorten(repr(found[field]))}")
     tokens, tags = found["tokens"], [_renamed(tag, task) for tag in found["tags"]]
@@ -121,7 +191,7 @@ def _tagged(raw: Any, task: Task) -> Example:
     if odd := [tag for tag in tags if not isinstance(tag, str)]:
         raise RowError("tags", f"expected names or their numbers, found {shorten(repr(odd[0]))}")
     try:
-        spans = tag_spans(tags, named_scheme(options) or "iob2")
+        spans = tag_spans(spelled(tags, scheme, task.labels), scheme)
     except ValueError as error:
         raise RowError("tags", str(error)) from None
     text, places = join_tokens(tokens, options.get("join"))
@@ -135,30 +205,49 @@ def _tagged(raw: Any, task: Task) -> Example:
 def _answered(raw: Any, task: Task) -> Example:
     """An example of span extraction from a flat record with the fields ``answer`` and ``start``.
 
-    ``start`` may hold two numbers, the end too, and a number may be written 8.0, as where others of its
-    column are missing; without it the first occurrence in the context counts.
+    ``start`` may hold a number, written 8.0 where others of its column are missing, or several, of the places
+    where the answer stands, or start and end. Without it the first occurrence in the context counts.
     """
     names, none = task.data.fields, task.data.options.get("no_answer", "")
-    found = {}
-    for field in ("question", "context", "answer"):
-        value = lookup(raw, names.get(field, field))
-        if value is None:
-            raise RowError(field, f"there is no {names.get(field, field)!r}; found {_known(raw)}")
-        found[field] = str(value)
+    found = {field: str(_needed(raw, field, task)) for field in ("question", "context", "answer")}
     context, answer = found["context"], found["answer"]
     if none:
         context = context.removesuffix(none).rstrip()
     answers = []
     if answer.strip() and answer != none:
-        given = str(lookup(raw, names.get("start", "start")))
-        numbers = [int(number) for number in re.findall(r"(\d+)(?:\.0+\b)?", given)]
-        start = numbers[0] if numbers else context.find(answer)
-        if len(numbers) == 2:  # the place is known, and the answer's text may be tokenised otherwise
-            answer = context[start : numbers[1]]
-        if start < 0 or not answer:
+        starts = _whole_numbers(lookup(raw, names.get("start", "start"))) or [context.find(answer)]
+        if len(starts) == 2 and _is_range(context, answer, *starts):
+            answer, starts = context[slice(*starts)], starts[:1]
+        if starts[0] < 0:
             raise RowError("answer", f"{shorten(answer)!r} does not occur in the context")
-        answers.append({"text": answer, "start": start})
+        answers = [{"text": answer, "start": start} for start in starts]
     return {**_beside(raw, task), "question": found["question"], "context": context, "answers": answers}
+
+
+def _whole_numbers(given: Any) -> list[int]:
+    """The numbers in a cell or a list; raises RowError where one is negative or has a fraction."""
+    numbers = re.findall(r"(?:(?<!\d)-)?\d+(?:\.\d+)?", str(given))
+    if any(number.startswith("-") or float(number) % 1 for number in numbers):
+        raise RowError("start", f"expected whole numbers from 0 on, found {shorten(repr(given))}")
+    return [int(number.partition(".")[0]) for number in numbers]
+
+
+def _is_range(context: str, answer: str, start: int, end: int) -> bool:
+    """Whether two numbers are start and end of an answer, and not two places where it stands.
+
+    They are where its letters and digits stand between them, for the context may be tokenised otherwise, and
+    where only its first word stands there, for people may have marked its words one by one. An answer that
+    stands whole at the start ends elsewhere.
+    """
+    wanted, there = _characters(answer), _characters(context[start:end])
+    if _characters(context[start:]).startswith(wanted):
+        return there == wanted
+    return there.startswith(_characters(answer.split()[0]))
+
+
+def _characters(text: str) -> str:
+    """The letters and digits of a text without case, or all but spaces where it has none of them."""
+    return "".join(filter(str.isalnum, text.casefold())) or "".join(text.split())
 
 
 def _beside(raw: Any, task: Task) -> Example:
@@ -179,6 +268,9 @@ def rename_labels(example: Example, task: Task) -> Example:
             {**span, "label": _renamed(span.get("label"), task)} if isinstance(span, dict) else span
             for span in example["spans"]
         ]
+    for side in ("head", "tail"):
+        if isinstance(span := example.get(side), dict) and "label" in span:
+            example[side] = {**span, "label": _renamed(span["label"], task)}
     return example
 
 
@@ -189,20 +281,25 @@ def _renamed(label: Any, task: Task) -> Any:
     return task.data.label_names.get(label, label) if isinstance(label, str) else label
 
 
-def lookup(raw: Any, at: Any) -> Any:
-    """A record's value by name, by position, or by a path of names with dots."""
+def columns(given: Any) -> list[Any]:
+    """The names or numbers of columns that a value of ``data.fields`` holds."""
+    return given if isinstance(given, list) else [given]
+
+
+def lookup(raw: Any, at: Any, default: Any = None) -> Any:
+    """A record's value by name, by position, or by a path of names with dots; else ``default``."""
     if isinstance(at, int):
-        return raw[at] if isinstance(raw, list) and -len(raw) <= at < len(raw) else None
+        return raw[at] if isinstance(raw, list) and -len(raw) <= at < len(raw) else default
     if isinstance(raw, Mapping):
         if at in raw:
             return raw[at]
         value: Any = raw
         for part in str(at).split("."):
             if not isinstance(value, Mapping) or part not in value:
-                return None
+                return default
             value = value[part]
         return value
-    return None
+    return default
 
 
 def shorten(text: str, length: int = 40) -> str:
@@ -215,7 +312,8 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _known(raw: Any) -> str:
+def _names(raw: Any) -> list[str]:
+    """What a record has, for messages."""
     if isinstance(raw, Mapping):
-        return ", ".join(str(key) for key in raw) or "nothing"
-    return f"{len(raw)} columns" if isinstance(raw, list) else type(raw).__name__
+        return [str(key) for key in raw]
+    return [f"{len(raw)} columns" if isinstance(raw, list) else type(raw).__name__]

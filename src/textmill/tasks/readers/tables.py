@@ -7,13 +7,14 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textmill.errors import UserError
 from textmill.params import Task
 from textmill.tasks.readers.files import MAX_LINE, File
-from textmill.tasks.readers.row import Row, to_row
+from textmill.tasks.readers.options import fields_of
+from textmill.tasks.readers.row import Fields, Row, columns, to_row
 
 if TYPE_CHECKING:
     import polars
@@ -25,19 +26,10 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     ``options.key`` is a key, a list of keys whose lists are joined, or a mapping from split to these.
     """
     encoding, key = task.data.options.get("encoding"), task.data.options.get("key")
+    fields = Fields(task)
     for file in files:
-        if key is None and not _is_list(file):
-            for number, line, problem in file.numbered(encoding):
-                place = f"{file.name}:{number}"
-                if problem:
-                    yield Row(place, None, problem, line)
-                elif line.strip():
-                    try:
-                        raw = parse_line(line)
-                    except ValueError as error:
-                        yield Row(place, None, str(error), line)
-                    else:
-                        yield to_row(place, raw, task)
+        if key is None:
+            yield from json_rows(file, encoding, lambda place, raw: [to_row(place, raw, task, fields)])
             continue
         tree = parse_json(file, encoding)
         keys = key.get(split) if isinstance(key, dict) else key
@@ -47,10 +39,30 @@ def read_json(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 known = ", ".join(tree) if isinstance(tree, dict) else type(tree).__name__
                 raise UserError(f"{file.name}: no list called {name!r}; found {known}")
             for number, raw in enumerate(rows, 1):
-                yield to_row(f"{file.name}:{name or 'row'}[{number}]", raw, task)
+                yield to_row(f"{file.name}:{name or 'row'}[{number}]", raw, task, fields)
+    fields.check(files[0].name)
 
 
-def parse_line(line: str) -> Any:
+def json_rows(file: File, encoding: str | None, rows: Callable[[str, Any], Iterable[Row]]) -> Iterator[Row]:
+    """What ``rows`` makes of place and record of each line, or of each item of one JSON list."""
+    if _is_list(file):
+        for number, raw in enumerate(parse_json(file, encoding), 1):
+            yield from rows(f"{file.name}:row[{number}]", raw)
+        return
+    for number, line, problem in file.numbered(encoding):
+        place = f"{file.name}:{number}"
+        if problem:
+            yield Row(place, None, problem, line)
+        elif line.strip():
+            try:
+                raw = _parse_line(line)
+            except ValueError as error:
+                yield Row(place, None, str(error), line)
+            else:
+                yield from rows(place, raw)
+
+
+def _parse_line(line: str) -> Any:
     """The line's JSON value; raises ValueError with what is wrong."""
     try:
         return json.loads(line)
@@ -84,6 +96,7 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     quoting: Any = csv.QUOTE_MINIMAL if options.get("quoting", not tabs) else csv.QUOTE_NONE
     header = options.get("header", True)
     csv.field_size_limit(min(sys.maxsize, 10 * MAX_LINE))
+    fields = Fields(task)
     for file in files:
         lines = list(file.numbered(options.get("encoding")))
         broken = {number for number, _, problem in lines if problem}
@@ -125,12 +138,22 @@ def read_csv(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 told = f"columns: found {len(cells)}, expected {width} divided by {delimiter!r}"
                 yield Row(place, None, told, cells)
             else:
-                yield to_row(place, dict(zip(names, cells, strict=True)) if names else cells, task)
+                raw = dict(zip(names, cells, strict=True)) if names else cells
+                yield to_row(place, raw, task, fields)
+    fields.check(files[0].name)
 
 
 def _need_columns(file: File, names: list[str], task: Task, delimiter: str) -> None:
-    """Name a mapped column that the header lacks once, and not again in every row."""
-    missing = [at for at in task.data.fields.values() if isinstance(at, str) and at not in names]
+    """Raises UserError for a mapped column that the header lacks, or one read from that it has twice.
+
+    Told once, and not again in every row.
+    """
+    mapped = [at for given in task.data.fields.values() for at in columns(given)]
+    taken = {*mapped, *(field for field in fields_of(task) if field not in task.data.fields)}
+    twice = sorted({name for name in names if names.count(name) > 1 and name in taken})
+    if twice:
+        raise UserError(f"{file.name}:1: the column {twice[0]!r} occurs {names.count(twice[0])} times")
+    missing = [at for at in mapped if isinstance(at, str) and at not in names]
     if missing:
         shown = ", ".join(repr(name) for name in names)
         raise UserError(
@@ -142,9 +165,11 @@ def _need_columns(file: File, names: list[str], task: Task, delimiter: str) -> N
 
 def read_parquet(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """Parquet, a row an example."""
+    fields = Fields(task)
     for file in files:
         for number, raw in enumerate(parse_parquet(file).iter_rows(named=True), 1):
-            yield to_row(f"{file.name}:{number}", raw, task)
+            yield to_row(f"{file.name}:{number}", raw, task, fields)
+    fields.check(files[0].name)
 
 
 def parse_parquet(file: File) -> polars.DataFrame:
@@ -175,6 +200,7 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
         expression = re.compile(pattern or "", re.DOTALL if whole else 0)
     except re.error as error:
         raise UserError(f"data.options.pattern: not a regular expression: {error}") from None
+    fields = Fields(task)
     for file in files:
         encoding = options.get("encoding")
         units = [(1, file.text(encoding), None)] if whole else file.numbered(encoding)
@@ -190,14 +216,15 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 said = said[: len(said) - len(said) % 2]  # the last turn is to be the assistant's
                 roles = ("user", "assistant")
                 turns = [{"role": roles[i % 2], "text": part} for i, part in enumerate(said)]
-                yield to_row(place, {"turns": turns}, task)
+                yield to_row(place, {"turns": turns}, task, fields)
                 continue
             match = expression.fullmatch(unit)
             if match is None:
                 yield Row(place, None, f"pattern: {pattern!r} does not match", unit)
             else:
                 groups = {key: value and value.strip() for key, value in match.groupdict().items()}
-                yield to_row(place, groups, task)
+                yield to_row(place, groups, task, fields)
+    fields.check(files[0].name)
 
 
 def read_pairs(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
@@ -206,7 +233,7 @@ def read_pairs(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     The split names two files or patterns, or more of them, the first half for the texts and the second for
     the counterparts in the same order; line i of the one file belongs to line i of the other.
     """
-    encoding = task.data.options.get("encoding")
+    encoding, fields = task.data.options.get("encoding"), Fields(task)
     for one, other in zip(*halves(files, split), strict=True):
         sources, targets = list(one.numbered(encoding)), list(other.numbered(encoding))
         if len(sources) != len(targets):
@@ -219,7 +246,8 @@ def read_pairs(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
             if wrong or wrong_too:
                 yield Row(f"{(one if wrong else other).name}:{number}", None, wrong or wrong_too, pair)
             else:
-                yield to_row(f"{one.name}:{number}", pair, task)
+                yield to_row(f"{one.name}:{number}", pair, task, fields)
+    fields.check(files[0].name)
 
 
 def halves(files: Sequence[File], split: str) -> tuple[Sequence[File], Sequence[File]]:
@@ -259,6 +287,7 @@ def read_hub(task: Task, split: str) -> Iterator[Row]:
     # The names of a column of classes, or of lists of classes such as tags.
     kinds = {key: getattr(kind, "feature", kind) for key, kind in rows.features.items()}
     names = {key: kind.names for key, kind in kinds.items() if hasattr(kind, "names")}
+    fields = Fields(task)
     for number, raw in enumerate(rows, 1):
         for key, classes in names.items():
             value = raw[key]
@@ -267,7 +296,8 @@ def read_hub(task: Task, split: str) -> Iterator[Row]:
                 if isinstance(value, list)
                 else _class_name(value, classes)
             )
-        yield to_row(f"{data.dataset}:{name}[{number}]", raw, task)
+        yield to_row(f"{data.dataset}:{name}[{number}]", raw, task, fields)
+    fields.check(f"{data.dataset}:{name}")
 
 
 def _class_name(value: Any, classes: Sequence[str]) -> Any:

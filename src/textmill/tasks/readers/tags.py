@@ -1,15 +1,28 @@
-"""Tags of tokens and the spans they stand for: IOB1, IOB2, BIOES, and BMES, which is the same with M."""
+"""Tags of tokens and the spans they stand for: IOB1, IOB2, BIOES, and BMES, which is the same with M; or a
+label for each token, such as its part of speech.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+PLACES = frozenset("BIMESLU")  # what a tag may begin with
+
 
 def named_scheme(options: Mapping[str, Any]) -> str | None:
     """The scheme of ``data.options`` as ``tag_spans`` calls it; None where they name none."""
     scheme = options.get("scheme")
     return "bioes" if scheme == "bmes" else scheme
+
+
+def spelled(tags: Sequence[str], scheme: str, labels: Sequence[str] | None) -> list[str]:
+    """The tags as ``tag_spans`` takes them: B_PER with a hyphen, and B alone with the task's only label."""
+    if scheme == "tags":
+        return list(tags)
+    only = labels[0] if labels and len(labels) == 1 else ""
+    pairs = [f"{tag[0]}-{tag[2:]}" if tag[1:2] == "_" and tag[0] in PLACES else tag for tag in tags]
+    return [f"{tag}-{only}" if only and tag in PLACES else tag for tag in pairs]
 
 
 def find_scheme(sentences: Sequence[Sequence[str]]) -> str:
@@ -27,8 +40,11 @@ def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
     """Start, end and label of each entity, in tokens; raises ValueError at a tag that cannot stand there.
 
     The schemes: IOB1 begins an entity with I unless it touches another of its label; IOB2 always with B;
-    BIOES (also BILOU, and BMES with M for I) marks the last token (E, L) and single ones (S, U) too.
+    BIOES (also BILOU, and BMES with M for I) marks the last token (E, L) and single ones (S, U) too. In
+    ``tags`` each token is a span, and its tag the label.
     """
+    if scheme == "tags":
+        return [(i, i + 1, tag) for i, tag in enumerate(tags)]
     spans: list[tuple[int, int, str]] = []
     start: int | None = None
     label = ""
@@ -47,7 +63,7 @@ def tag_spans(tags: Sequence[str], scheme: str) -> list[tuple[int, int, str]]:
                 raise ValueError(f"{label!r} is not closed before O (token {i + 1})")
             close(i)
             continue
-        if not name or place not in tuple("BIMESLU"):
+        if not name or place not in PLACES:
             raise ValueError(f"{tag!r} (token {i + 1}) is not O or a place and a label such as B-PER")
         if place == "B" or place in "SU":
             if scheme == "bioes" and start is not None:
