@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 from ruamel.yaml import YAML
 
@@ -16,6 +17,7 @@ from textmill.params import Params, Task, merge
 from textmill.records import read_jsonl
 from textmill.tasks.inspect import inspect
 from textmill.tasks.readers import prepare
+from textmill.tasks.readers.files import open_files
 
 ROWS = [(f"the tool {i} is {'good' if i % 3 else 'bad'}", "yes" if i % 3 else "no") for i in range(60)]
 CONLL = "".join(f"Mara{i} B-person\nmet O\n诺比 B-company\n\n" for i in range(40))
@@ -110,6 +112,38 @@ def test_an_encoding_that_is_not_unicode_is_told(
     assert all(line.endswith(text) for line in found)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "lines"),
+    [
+        ("gb18030", [f"The tool of batch {i} was fine,{'坏好'[i % 2]}" for i in range(60)]),
+        ("gb18030", ["很好用,好", "不错的,好", "太差了,坏"]),
+        ("gb18030", ["张三 said so,1", "李四 said no,0"]),
+        ("big5", ["好,1", "壞,0"]),
+        ("cp1252", [*["plain words only,1"] * 3000, "It’s a “fine” tool,1"]),
+        ("cp1252", ["Größe,1"] * 9),
+        ("shift_jis", ["良い,1", "悪い,0"] * 40),
+        ("shift_jis", ["ｺﾝﾆﾁﾊ良い,1", "悪い,0"] * 40),
+        ("cp1250", ["To jest bardzo dobre narzędzie,1", "Nigdy więcej nie kupię tej książki,0"] * 9),
+        ("euc_kr", [f"The tool of batch {i} was fine,{'부긍'[i % 2]}정" for i in range(60)]),
+    ],
+)
+def test_few_bytes_tell_an_encoding_and_it_is_called_a_guess(
+    tmp_path: Path, encoding: str, lines: list[str]
+) -> None:
+    (tmp_path / "a.csv").write_bytes("\n".join(["text,label", *lines]).encode(encoding))
+    told = f"read as {encoding}, a guess: where texts look wrong, name another in data.options.encoding"
+    assert told in inspect(tmp_path / "a.csv")
+
+
+def test_a_broken_line_of_another_encoding_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
+    rows = "".join(f"这家店的服务很好 {i},{i % 2}\n" for i in range(30))
+    (tmp_path / "a.csv").write_bytes(f"text,label\n{rows}".encode("gb18030") + b"\xff\xff,1\n")
+    report = inspect(tmp_path / "a.csv")
+    assert "read as gb18030" in report
+    assert "lines that are not gb18030: 1" in report
+    assert "bad rows for a: 1 of 31" in report
+
+
 def blocks(report: str) -> dict[str, Any]:
     """The blocks of a report, as pasted into params.yaml."""
     found: dict[str, Any] = YAML(typ="safe").load(report[report.index("\ntasks:") :])["tasks"]
@@ -166,7 +200,7 @@ def test_translations_and_relations_are_found_in_folders_and_archives(tmp_path: 
         archive.writestr("data/dev.txt", CONLL)
     report = inspect(tmp_path / "all.zip")
     ((_, spec),) = blocks(report).items()
-    assert spec["data"]["dev"] == "all.zip/data/dev.txt"
+    assert spec["data"]["dev"] == "data/dev.txt"
     assert "leakage: 40 of 40 dev rows" in report
     assert read(spec, params, tmp_path / "out")["dev_examples"] == 40
 
@@ -219,6 +253,133 @@ def test_splits_of_a_folder_are_found_and_leakage_between_them_is_counted(tmp_pa
     assert "leakage: 5 of 5 dev rows are in train too" in report
     assert "leakage: 0 of 3 test rows are in train too" in report
     assert "labels: 2: yes 40 (67%), no 20 (33%)" in report
+
+
+def _put(folder: Path, files: dict[str, str | bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def _csv(rows: int, start: int = 0, header: str = "text,label") -> str:
+    return f"{header}\n" + "".join(f"the tool {start + i},{'yes' if i % 3 else 'no'}\n" for i in range(rows))
+
+
+def test_all_files_of_a_split_are_read(tmp_path: Path, params: Params) -> None:
+    _put(
+        tmp_path,
+        {
+            "restaurant_train.csv": _csv(30),
+            "laptop_train.csv": _csv(20, 30),
+            "laptop_train.csv.gz": b"a copy that is packed",
+            "laptop_test.csv": _csv(6, 50),
+            "restaurant_test.csv": _csv(6, 60),
+        },
+    )
+    report = inspect(tmp_path)
+    assert "train: laptop_train.csv + restaurant_train.csv: csv, 50 rows" in report
+    assert "left out: laptop_train.csv.gz" in report
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["train"] == ["laptop_train.csv", "restaurant_train.csv"]
+    assert spec["data"]["test"] == ["laptop_test.csv", "restaurant_test.csv"]
+    counts = read(spec, params, tmp_path / "out")
+    assert (counts["train_examples"] + counts["dev_examples"], counts["test_examples"]) == (50, 12)
+
+
+def test_files_of_a_split_that_are_of_another_form_are_named(tmp_path: Path) -> None:
+    _put(
+        tmp_path,
+        {
+            "train.csv": _csv(30),
+            "train_ids.csv": "id,place\n" + "".join(f"{i},x{i}\n" for i in range(30)),
+            "train_gb.csv": ("text,label\n" + "这家店很好,yes\n" * 9).encode("gb18030"),
+            "train_utf8.csv": "text,label\n" + "这家店不好,no\n" * 9,
+            "train_odd.csv": "a,b,c\n" + "1,2\n" * 9,
+            "test.csv": "text\nfine\n",
+        },
+    )
+    report = inspect(tmp_path)
+    assert blocks(report)[tmp_path.name.strip("0123456789_")]["data"]["train"] == [
+        "train.csv",
+        "train_gb.csv",
+    ]
+    assert "left out: train_ids.csv (csv of other columns or build: id, place)" in report
+    assert "left out: train_utf8.csv (in utf-8, and others are in gb18030)" in report
+    assert "left out: train_odd.csv (" in report
+    assert "the first line has 3" in report
+    assert "left out: test.csv (" in report
+
+
+@pytest.mark.parametrize("folder", ["", "data/"])
+def test_many_files_of_a_split_are_named_by_a_pattern_that_catches_no_others(
+    tmp_path: Path, params: Params, folder: str
+) -> None:
+    for split, count in (("train", 8), ("test", 6)):
+        for i in range(count):
+            rows = [
+                {"text": f"the {split} tool {i} {j}", "label": "no" if j % 3 else "yes"} for j in range(9)
+            ]
+            lines = "".join(json.dumps(row) + "\n" for row in rows)
+            _put(tmp_path / "all", {f"{folder}{split}-{i:05}-of-{count:05}.jsonl": lines})
+    report = inspect(tmp_path / "all")
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["format"] == "jsonl"
+    assert spec["data"]["train"] == f"{folder}train-*.jsonl"
+    assert spec["data"]["test"] == f"{folder}test-*.jsonl"
+    assert "bad rows for all: 0 of 126" in report
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["test_examples"] == 54
+
+    _put(tmp_path / "all", {f"{folder}train-notes.jsonl": "{}"})
+    _put(tmp_path / "all", {f"{folder}train-00009.csv": "x"})
+    report = inspect(tmp_path / "all")
+    ((_, spec),) = blocks(report).items()
+    assert len(open_files(tmp_path / "all", spec["data"]["train"])) == 8
+
+
+def test_parquet_in_shards_is_read_as_tables(tmp_path: Path, params: Params) -> None:
+    for i in range(3):
+        rows = {"text": [f"tool {i} {j}" for j in range(20)], "label": [j % 2 for j in range(20)]}
+        (tmp_path / "hub/data").mkdir(parents=True, exist_ok=True)
+        polars.DataFrame(rows).write_parquet(tmp_path / f"hub/data/train-0000{i}-of-00003.parquet")
+    report = inspect(tmp_path / "hub")
+    assert ": parquet, 60 rows" in report
+    ((_, spec),) = blocks(report).items()
+    assert len(spec["data"]["train"]) == 3
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 60
+
+
+def test_many_texts_are_an_example_each(tmp_path: Path) -> None:
+    mails = {f"train/{i}.txt": f"Subject: tool {i}\n\nHello, the tool {i}\nworks, thanks\n" for i in range(9)}
+    _put(tmp_path, {**mails, "train/.hidden.txt": "x"})
+    report = inspect(tmp_path)
+    assert ": text, 9 rows" in report
+
+
+def test_a_file_alone_is_the_path_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _put(tmp_path, {"excel.csv": _csv(30)})
+    with zipfile.ZipFile("all.zip", "w") as archive:
+        archive.writestr("train.csv", _csv(30))
+    for name, train in (("excel.csv", "."), ("all.zip", "train.csv")):
+        report = inspect(name)
+        ((_, spec),) = blocks(report).items()
+        assert (spec["data"]["path"], spec["data"]["train"]) == (name, train)
+        assert ": 0 of 30" in report
+    assert "train: excel.csv: csv, 30 rows" in inspect("excel.csv")
+
+
+def test_a_folder_that_the_pipeline_writes_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _put(tmp_path, {"data/raw/train.csv": _csv(30), "train.csv": _csv(30)})
+    told = "the pipeline writes below this path, which DVC does not take"
+    assert told in inspect(".")
+    assert told in inspect("data")
+    assert told not in inspect("data/raw")
 
 
 def _label_studio(number: int) -> dict[str, Any]:

@@ -13,14 +13,14 @@ import numpy as np
 
 from textmill.corpus.language import identify
 from textmill.params import Task, TaskData
-from textmill.tasks.inspect.columns import Shape, keys, leaves, shape, text_of
-from textmill.tasks.inspect.formats import ROWS, Found, detect, whole
+from textmill.tasks.inspect.columns import Shape, leaves, shape, text_of
+from textmill.tasks.inspect.formats import Found
 from textmill.tasks.inspect.layout import Layout, Names, find
-from textmill.tasks.readers.files import File, open_files
+from textmill.tasks.inspect.splits import read
+from textmill.tasks.readers.files import open_files
 from textmill.tasks.readers.prepare import problem_of
 from textmill.tasks.readers.row import lookup, shorten
 from textmill.tasks.readers.table import READERS
-from textmill.tasks.readers.tables import halves, parse_json
 
 __all__ = ["inspect"]
 
@@ -45,7 +45,7 @@ def inspect(path: str | Path) -> str:
     """
     path = Path(path)
     layout = find(path)
-    names, tables = _read(layout)
+    names, tables, left = read(layout)
     found = tables["train"]
     kind = (
         Shape("token_classification", "text", *_brat_labels(layout))
@@ -54,11 +54,18 @@ def inspect(path: str | Path) -> str:
     )
     lines = [f"{path}"]
     for split, table in tables.items():
-        more = " (the first ones)" if len(table.rows) >= ROWS else ""
-        lines.append(f"{split}: {_shown(names[split])}: {table.format}, {len(table.rows):,} rows{more}")
+        shown = path.name if path.is_file() and names[split] == "." else _shown(names[split])
+        lines.append(f"{split}: {shown}: {table.format}, {len(table.rows):,} rows")
         lines += [f"  {note}" for note in table.notes]
+    lines += [f"left out: {file}" for file in left]
     if layout.left:
         lines.append(f"left out: {shorten(', '.join(layout.left), 200)}")
+    here = Path.cwd()
+    if any(path.resolve() == place for place in (here, here / "data", *here.parents)):
+        lines.append(
+            "the pipeline writes below this path, which DVC does not take: "
+            "move the files to a folder of their own, such as data/raw/mine"
+        )
     lines += ["", *_columns(found), "", *_texts(found, kind)]
     train = {text_of(row, kind) for row in found.rows}
     lines.append(f"duplicates: {len(found.rows) - len(train):,} rows repeat a text")
@@ -71,56 +78,15 @@ def inspect(path: str | Path) -> str:
         if found.format == "text":
             told += " Take the lines apart with data.options.pattern: a regular expression with named groups."
         return "\n".join([*lines, "", told])
-    blocks = _blocks(path, layout.folder, names, found, kind)
+    blocks = _blocks(path, names, found, kind)
     for name, block in blocks.items():
         lines += _bad_rows(name, block)
     return "\n".join([*lines, "", _yaml(blocks)])
 
 
-def _read(layout: Layout) -> tuple[dict[str, Names], dict[str, Found]]:
-    """The files and rows of each split: of several files, the first of the same form as train's."""
-    names = dict(layout.names)
-    tables = {"train": _table(layout, names["train"])}
-    first = tables["train"]
-    for split, key in first.keys.items():
-        if split != "train":
-            file = open_files(layout.folder, str(names["train"]))[0]
-            rows = parse_json(file, first.options.get("encoding"))[key][:ROWS]
-            names[split], tables[split] = names["train"], whole(file, Found("jsonl", rows))
-    for split in [split for split in names if split not in tables]:
-        candidates: list[Names] = [*layout.other.get(split, [])] or [names[split]]
-        for name in candidates:
-            table = _table(layout, name)
-            if table.format == first.format and keys(table.rows) == keys(first.rows):
-                names[split], tables[split] = name, table
-                break
-        else:
-            first.notes.append(f"{split}: {_shown(names[split])} is of another form, and is left out")
-            del names[split]
-    return names, tables
-
-
-def _table(layout: Layout, names: Names) -> Found:
-    """The rows of a split."""
-    files = open_files(layout.folder, names)
-    if layout.form == "pairs":
-        one, other = ([line for f in part for line in f.lines()] for part in halves(files, "train"))
-        return Found("pairs", [{"source": a, "target": b} for a, b in zip(one, other, strict=False)][:ROWS])
-    if layout.form == "brat":
-        return Found("brat", [{"text": f.text()} for f in files if f.name.endswith(".txt")][:ROWS])
-    if len(files) > 1:  # a pattern: each file is an example
-        rows = [{"text": _text(file)} for file in files[:ROWS]]
-        return Found("text", rows, {"unit": "file"})
-    return detect(files[0])
-
-
-def _text(file: File) -> str:
-    return file.content.decode("utf-8", "replace")
-
-
 def _brat_labels(layout: Layout) -> tuple[list[str], Counter[str]]:
     counts: Counter[str] = Counter()
-    for file in open_files(layout.folder, layout.names["train"]):
+    for file in open_files(layout.path, layout.names["train"]):
         if file.name.endswith(".ann"):
             counts.update(re.findall(r"^T\S+\t(\S+) ", file.text(), re.MULTILINE))
     return sorted(counts), counts
@@ -169,11 +135,9 @@ def _languages(texts: list[str]) -> list[tuple[str, float]]:
     return [(code, count / len(joined)) for code, count in counts.most_common()]
 
 
-def _blocks(
-    path: Path, folder: Path, names: dict[str, Names], found: Found, kind: Shape
-) -> dict[str, dict[str, Any]]:
+def _blocks(path: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, dict[str, Any]]:
     """The block for params.yaml, ready to be pasted; of joint data a second one, for relations."""
-    blocks = {_name(path): _block(folder, names, found, kind)}
+    blocks = {_name(path): _block(path, names, found, kind)}
     relations = Counter(
         relation["type"]
         for row in found.rows
@@ -182,7 +146,7 @@ def _blocks(
     )
     if relations:
         both = Shape("relation_classification", "text", ["none", *sorted(relations)])
-        block = _block(folder, names, found, both)
+        block = _block(path, names, found, both)
         block["data"]["options"] = {**found.options, "none": "none"}
         blocks[f"{_name(path)}-relations"] = block
     return blocks
@@ -209,11 +173,11 @@ def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
     return [f"{what}; mend them, or set data.on_bad_row: skip", *problems[:BAD_SHOWN]]
 
 
-def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, Any]:
+def _block(path: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, Any]:
     family = kind.family or ""
     texts = [lookup(row, "target") if found.format == "pairs" else text_of(row, kind) for row in found.rows]
     languages = [code for code, share in _languages(texts) if share >= 0.1 and code != "und"]
-    data: dict[str, Any] = {"format": found.format, "path": str(folder)}
+    data: dict[str, Any] = {"format": found.format, "path": str(path)}
     data |= {split: list(name) if isinstance(name, tuple) else name for split, name in names.items()}
     if options := {**found.options, **kind.options}:
         data["options"] = options
