@@ -382,6 +382,235 @@ def test_a_folder_that_the_pipeline_writes_into_is_told(
     assert told not in inspect("data/raw")
 
 
+def test_rows_and_labels_are_those_of_the_whole_file(tmp_path: Path, params: Params) -> None:
+    for count in (50_000, 2_000):
+        rows = (f"the tool {i},{'abc'[3 * i // count]}\n" for i in range(count))
+        (tmp_path / "a.csv").write_text("text,label\n" + "".join(rows))
+        report = inspect(tmp_path / "a.csv")
+        assert f"a.csv: csv, {count:,} rows" in report
+        assert blocks(report)["a"]["labels"] == ["a", "b", "c"]
+        assert f"bad rows for a: 0 of {count:,}" in report
+        assert "languages of 500 texts" in report
+
+
+def test_a_broken_line_among_json_lines_is_a_bad_row(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": t, "label": n}) for t, n in ROWS]
+    (tmp_path / "a.jsonl").write_text("\n".join([*rows[:9], '{"text": ', *rows[9:]]))
+    report = inspect(tmp_path / "a.jsonl")
+    assert "malformed rows, left out of what follows: 1" in report
+    assert "bad rows for a: 1 of 61" in report
+
+
+RELATION = {
+    "text": "Mara met Norbi",
+    "head": {"start": 0, "end": 4, "label": "person"},
+    "tail": {"start": 9, "end": 14, "label": "person"},
+}
+
+
+def test_relations_of_ones_own_are_relations(tmp_path: Path, params: Params) -> None:
+    rows = [
+        {**RELATION, "text": f"Mara met Norbi {i}", "label": "met" if i % 3 else "none"} for i in range(30)
+    ]
+    rows.append({**rows[0], "head": rows[0]["tail"], "tail": rows[0]["head"]})
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    report = inspect(tmp_path / "a.jsonl")
+    assert "duplicates: 0 rows" in report
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["labels"]) == ("relation_classification", ["met", "none"])
+    assert "fields" not in spec["data"]
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 31
+
+
+def _joint(form: str, number: int) -> dict[str, Any]:
+    text = f"Mara met Norbi {number}"
+    if form == "doccano":
+        entities = [
+            {"id": 1, "start_offset": 0, "end_offset": 4, "label": "person"},
+            {"id": 2, "start_offset": 9, "end_offset": 14, "label": "person"},
+        ]
+        return {
+            "text": text,
+            "entities": entities,
+            "relations": [{"id": 1, "from_id": 1, "to_id": 2, "type": "met"}],
+        }
+    spans = [
+        {"id": "a", "type": "labels", "value": {"start": 0, "end": 4, "labels": ["person"]}},
+        {"id": "b", "type": "labels", "value": {"start": 9, "end": 14, "labels": ["person"]}},
+    ]
+    met = {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right", "labels": ["met"]}
+    return {"data": {"text": text}, "annotations": [{"result": [*spans, met]}]}
+
+
+@pytest.mark.parametrize("form", ["doccano", "label_studio", "brat"])
+def test_relations_of_annotation_tools_get_a_block_too(tmp_path: Path, params: Params, form: str) -> None:
+    path = tmp_path / "joint"
+    rows = [_joint(form, i) for i in range(20)]
+    if form == "brat":
+        notes = "T1\tperson 0 4\tMara\nT2\tperson 9 14\tNorbi\nR1\tmet Arg1:T1 Arg2:T2\n"
+        texts = {f"{i}.txt": f"Mara met Norbi {i}" for i in range(20)}
+        _put(path, {**texts, **{f"{i}.ann": notes for i in range(20)}})
+    elif form == "doccano":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        path.write_text(json.dumps(rows))
+    report = inspect(path)
+    found = blocks(report)
+    assert [block["family"] for block in found.values()] == [
+        "token_classification",
+        "relation_classification",
+    ]
+    assert found["joint-relations"]["labels"] == ["none", "met"]
+    assert "bad rows for joint-relations: 0 of 40" in report
+    counts = read(found["joint-relations"], params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 40
+
+
+@pytest.mark.parametrize("written", ["csv", "jsonl"])
+def test_numbers_with_fractions_are_foretold(tmp_path: Path, params: Params, written: str) -> None:
+    rows = [{"text": f"{t} {i}", "genre": n, "score": i / 8} for i, (t, n) in enumerate(ROWS)]
+    lines = {
+        "csv": ["text,genre,score", *(",".join(map(str, row.values())) for row in rows)],
+        "jsonl": list(map(json.dumps, rows)),
+    }
+    (tmp_path / "a").write_text("\n".join(lines[written]))
+    report = inspect(tmp_path / "a")
+    assert "label (score): numbers from 0 to 7.375" in report
+    ((_, spec),) = blocks(report).items()
+    assert (spec["regression"], spec["labels"], spec["gate"]["metric"]) == (True, None, "pearson")
+    assert spec["data"]["fields"] == {"label": "score"}
+    assert "bad rows for a: 0 of 60" in report
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 60
+
+
+def test_a_question_with_its_context_is_one_text(tmp_path: Path) -> None:
+    def asked(context: str) -> dict[str, Any]:
+        return {"context": context, "qas": [{"id": context, "question": "Who?", "answers": []}]}
+
+    paragraphs = [asked(f"Mara {i}") for i in range(20)]
+    for name, extra in (("train", "mara  3"), ("dev", "")):
+        found = [*paragraphs, asked(extra)] if extra else [asked("Mara 5"), asked("Velt")]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"data": [{"paragraphs": found}]}))
+    report = inspect(tmp_path)
+    assert "duplicates: 1 rows repeat a text" in report
+    assert "leakage: 1 of 2 dev rows" in report
+    assert "characters at 5%, 50%, 95%: 11, 12, 12" in report
+
+
+def test_case_and_spaces_make_no_other_text(tmp_path: Path) -> None:
+    rows = [*ROWS, ("The Tool 3 is  BAD", "no"), ("THE TOOL 0 is bad", "no")]
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"{t},{n}\n" for t, n in rows))
+    assert "duplicates: 2 rows" in inspect(tmp_path / "a.csv")
+
+
+def test_the_delimiter_told_to_excel_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sep=;\ntext;label\n" + "".join(f"{t};{n}\n" for t, n in ROWS))
+    with pytest.raises(UserError, match=r"a\.csv:1: 'sep=;' is for Excel"):
+        inspect(tmp_path / "a.csv")
+
+
+def test_sentences_side_by_side_are_no_header(tmp_path: Path, params: Params) -> None:
+    rows = "".join(
+        f"The little tool number {i} is good.\t第{i}件小工具很好用，我们都喜欢。\n" for i in range(30)
+    )
+    (tmp_path / "a.tsv").write_text(rows, encoding="utf-8")
+    report = inspect(tmp_path / "a.tsv")
+    assert "a.tsv: tsv, 30 rows" in report
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["languages"]) == ("sequence_to_sequence", ["zh"])
+    assert spec["data"]["fields"] == {"source": 0, "target": 1}
+    assert read(spec, params, tmp_path / "out")["train_examples"] == 24
+
+
+def test_chinese_columns_and_files_are_known(tmp_path: Path, params: Params) -> None:
+    def table(rows: int, start: int) -> str:
+        cells = (
+            f"{i},这家店的服务{i},{'好' if i % 3 else '坏'},{'网' if i % 2 else '店'}\n"
+            for i in range(start, start + rows)
+        )
+        return "编号,内容,情感,来源\n" + "".join(cells)
+
+    _put(
+        tmp_path / "mine",
+        {"训练集.csv": table(40, 0), "验证集.csv": table(6, 40), "测试集.csv": table(6, 50)},
+    )
+    ((_, spec),) = blocks(inspect(tmp_path / "mine")).items()
+    data = spec["data"]
+    assert (data["train"], data["dev"], data["test"]) == ("训练集.csv", "验证集.csv", "测试集.csv")
+    assert data["fields"] == {"id": "编号", "text": "内容", "label": "情感"}
+    read(spec, params, tmp_path / "out")
+    assert next(iter(read_jsonl(tmp_path / "out/dev.jsonl")))["id"] == "40"
+
+
+@pytest.mark.parametrize(
+    ("row", "family", "fields"),
+    [
+        ({"句子1": "工具{}", "句子2": "店{}", "标签": "是|否"}, "sequence_classification", {"text": "句子1", "pair": "句子2", "label": "标签"}),
+        ({"问题": "谁{}？", "文章": "{}韦玛", "答案": "韦玛"}, "span_extraction", {"question": "问题", "context": "文章", "answer": "答案"}),
+        ({"原文": "学而时习之{}", "译文": "学了又时常温习{}"}, "sequence_to_sequence", {"source": "原文", "target": "译文"}),
+        ({"document": "long text {}", "summary": "text {}"}, "sequence_to_sequence", {"source": "document", "target": "summary"}),
+        ({"id": "{}", "article": "long text {}", "highlights": "text {}"}, "sequence_to_sequence", {"source": "article", "target": "highlights"}),
+        ({"translation": {"en": "a tool {}", "de": "ein Werkzeug {}"}}, "sequence_to_sequence", {"source": "translation.en", "target": "translation.de"}),
+        ({"text": "a tool {}", "summary": "tool {}", "label": "good|bad"}, "sequence_classification", None),
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_their_names(
+    tmp_path: Path, params: Params, row: dict[str, Any], family: str, fields: dict[str, str] | None
+) -> None:
+    def filled(value: Any, i: int) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(part, i) for key, part in value.items()}
+        return value.split("|")[i % 2] if "|" in value else value.format(i)
+
+    lines = [json.dumps(filled(row, i)) for i in range(30)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    report = inspect(tmp_path / "a.jsonl")
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["data"].get("fields")) == (family, fields)
+    assert "bad rows for a: 0 of 30" in report
+    read(spec, params, tmp_path / "out")
+
+
+def test_a_dialogue_is_proposed_where_it_can_be_read(tmp_path: Path) -> None:
+    def report(key: str, turns: list[Any]) -> str:
+        rows = [{"id": i, key: [*turns[:-1], turns[-1]]} for i in range(30)]
+        (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        return inspect(tmp_path / "a.jsonl")
+
+    said = report("messages", [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Good day"}])
+    ((_, spec),) = blocks(said).items()
+    assert (spec["family"], spec["data"]["fields"]) == ("dialogue", {"turns": "messages"})
+    assert "characters at 5%, 50%, 95%: 11, 11, 11" in said
+    for key, turns in (
+        ("turns", ["hi", "hello"]),
+        ("conversations", [{"who": "human", "says": "hi"}, {"who": "bot", "says": "hello"}]),
+    ):
+        said = report(key, turns)
+        assert "\ntasks:" not in said
+        assert f"No dialogue here can be read. {key} must be a list of turns with role" in said
+
+
+@pytest.mark.parametrize("tags", ["B I O", "NOUN VERB ADV"])
+def test_bare_tags_of_tokens_are_told(tmp_path: Path, tags: str) -> None:
+    one, two, three = tags.split()
+    (tmp_path / "a.txt").write_text(f"Mara {one}\nVelt {two}\nslept {three}\nhere {three}\n\n" * 30)
+    report = inspect(tmp_path / "a.txt")
+    assert "a.txt: conll, 30 rows" in report
+    assert "\ntasks:" not in report
+    assert "The lines look like a token and a tag each" in report
+    assert three in report.splitlines()[-1]
+
+
+def test_what_was_looked_for_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"said": f"tool {i}"}) + "\n" for i in range(30)))
+    report = inspect(tmp_path / "a.jsonl")
+    assert "No column looks like labels, so which task this is cannot be told. Looked for were:" in report
+    assert "a column of 2 to 200 different values, or of numbers with fractions" in report
+    assert "document and summary" in report
+
+
 def _label_studio(number: int) -> dict[str, Any]:
     value = {"start": 0, "end": 4, "labels": ["person"]}
     return {"data": {"text": f"Mara {number}"}, "annotations": [{"result": [{"value": value}]}]}

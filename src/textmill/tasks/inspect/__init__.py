@@ -11,9 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from textmill.corpus.language import identify
 from textmill.params import Task, TaskData
-from textmill.tasks.inspect.columns import Shape, leaves, shape, text_of
+from textmill.tasks.inspect.columns import (
+    SAMPLE,
+    Shape,
+    labelled,
+    languages,
+    leaves,
+    related,
+    said,
+    shape,
+    text_of,
+)
 from textmill.tasks.inspect.formats import Found
 from textmill.tasks.inspect.layout import Layout, Names, find
 from textmill.tasks.inspect.splits import read
@@ -25,7 +34,6 @@ from textmill.tasks.readers.table import READERS
 __all__ = ["inspect"]
 
 BAD_SHOWN = 3
-SAMPLE = 500  # texts whose language is identified
 METRICS = {
     "sequence_classification": "accuracy",
     "relation_classification": "macro_f1",
@@ -34,6 +42,7 @@ METRICS = {
     "sequence_to_sequence": "chrf",
     "dialogue": "chrf",
 }
+TURNS = "a list of turns with role (user or assistant) and text"
 MODELS = {"sequence_to_sequence": "seq2seq", "dialogue": "decoder"}
 
 
@@ -48,7 +57,7 @@ def inspect(path: str | Path) -> str:
     names, tables, left = read(layout)
     found = tables["train"]
     kind = (
-        Shape("token_classification", "text", *_brat_labels(layout))
+        labelled("token_classification", "text", _brat_labels(layout, "T"))
         if layout.form == "brat"
         else shape(found)
     )
@@ -67,29 +76,41 @@ def inspect(path: str | Path) -> str:
             "move the files to a folder of their own, such as data/raw/mine"
         )
     lines += ["", *_columns(found), "", *_texts(found, kind)]
-    train = {text_of(row, kind) for row in found.rows}
+    train = {said(row, kind) for row in found.rows}
     lines.append(f"duplicates: {len(found.rows) - len(train):,} rows repeat a text")
     for split, table in tables.items():
         if split != "train":
-            leaked = sum(text_of(row, kind) in train for row in table.rows)
+            leaked = sum(said(row, kind) in train for row in table.rows)
             lines.append(f"leakage: {leaked:,} of {len(table.rows):,} {split} rows are in train too")
     if kind.family is None:
-        told = "No column looks like labels, so which task this is cannot be told."
+        told = kind.told
         if found.format == "text":
-            told += " Take the lines apart with data.options.pattern: a regular expression with named groups."
+            told += (
+                "\nTake the lines apart with data.options.pattern: a regular expression with named groups."
+            )
         return "\n".join([*lines, "", told])
-    blocks = _blocks(path, names, found, kind)
+    blocks = _blocks(path, names, found, kind, _relations(layout, found))
     for name, block in blocks.items():
-        lines += _bad_rows(name, block)
+        problems, count = _problems(block)
+        lines.append(f"bad rows for {name}: {len(problems):,} of {count:,}")
+        if problems:
+            lines[-1] += "; mend them, or set data.on_bad_row: skip"
+            lines += problems[:BAD_SHOWN]
+        if kind.family == "dialogue" and len(problems) == count:
+            told = (
+                f"No dialogue here can be read. {kind.text} must be {TURNS}, the last turn the assistant's."
+            )
+            return "\n".join([*lines, "", told])
     return "\n".join([*lines, "", _yaml(blocks)])
 
 
-def _brat_labels(layout: Layout) -> tuple[list[str], Counter[str]]:
+def _brat_labels(layout: Layout, kind: str) -> Counter[str]:
+    """How many annotations of each label there are, T for spans and R for relations."""
     counts: Counter[str] = Counter()
     for file in open_files(layout.path, layout.names["train"]):
         if file.name.endswith(".ann"):
-            counts.update(re.findall(r"^T\S+\t(\S+) ", file.text(), re.MULTILINE))
-    return sorted(counts), counts
+            counts.update(re.findall(rf"^{kind}\S+\t(\S+) ", file.text(), re.MULTILINE))
+    return counts
 
 
 def _shown(names: Names) -> str:
@@ -112,12 +133,15 @@ def _texts(found: Found, kind: Shape) -> list[str]:
     texts = [text_of(row, kind) for row in found.rows]
     lengths = np.array([len(text) for text in texts])
     quantiles = ", ".join(f"{int(q)}" for q in np.quantile(lengths, [0.05, 0.5, 0.95]))
-    languages = ", ".join(f"{code} {share:.0%}" for code, share in _languages(texts)[:5])
+    shares = ", ".join(f"{code} {share:.0%}" for code, share in languages(texts)[:5])
     lines = [
         f"text ({kind.text}): characters at 5%, 50%, 95%: {quantiles}; the longest {lengths.max():,}",
-        f"languages: {languages}",
+        f"languages{f' of {SAMPLE} texts' if len(texts) > SAMPLE else ''}: {shares}",
         f"empty texts: {sum(not text.strip() for text in texts):,}",
     ]
+    if kind.numbers:
+        low, high, mean = min(kind.numbers), max(kind.numbers), float(np.mean(kind.numbers))
+        lines.append(f"label ({kind.fields['label']}): numbers from {low:g} to {high:g}, mean {mean:.3g}")
     if kind.counts:
         total = sum(kind.counts.values())
         shown = ", ".join(
@@ -127,37 +151,37 @@ def _texts(found: Found, kind: Shape) -> list[str]:
     return lines
 
 
-def _languages(texts: list[str]) -> list[tuple[str, float]]:
-    """The languages of some texts and their shares; short texts are put together, for one says too little."""
-    chosen = texts[:: max(1, len(texts) // SAMPLE)][:SAMPLE]
-    joined = [" ".join(chosen[i : i + 5]) for i in range(0, len(chosen), 5)]
-    counts = Counter(identify(joined)["language"].to_list())
-    return [(code, count / len(joined)) for code, count in counts.most_common()]
-
-
-def _blocks(path: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, dict[str, Any]]:
+def _blocks(
+    path: Path, names: dict[str, Names], found: Found, kind: Shape, relations: Counter[str]
+) -> dict[str, dict[str, Any]]:
     """The block for params.yaml, ready to be pasted; of joint data a second one, for relations."""
     blocks = {_name(path): _block(path, names, found, kind)}
-    relations = Counter(
-        relation["type"]
-        for row in found.rows
-        if found.format == "spert"
-        for relation in row.get("relations", [])
-    )
     if relations:
-        both = Shape("relation_classification", "text", ["none", *sorted(relations)])
+        none = "none" if "none" not in relations else "no relation"
+        both = Shape("relation_classification", "text", [none, *sorted(relations)])
         block = _block(path, names, found, both)
-        block["data"]["options"] = {**found.options, "none": "none"}
+        block["data"]["options"] = {**found.options, "none": none}
         blocks[f"{_name(path)}-relations"] = block
     return blocks
 
 
-def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
-    """What the block's reader says against the rows of the files, all of them."""
+def _relations(layout: Layout, found: Found) -> Counter[str]:
+    """How many relations of each label stand beside the entities of train."""
+    if layout.form == "brat":
+        return _brat_labels(layout, "R")
+    given = [part for row in found.rows for part in related(row, found.format)]
+    return Counter(label for label in given if isinstance(label, str) and label)
+
+
+def _problems(block: dict[str, Any]) -> tuple[list[str], int]:
+    """What the block's reader says against the rows of the files, and of how many, all of them."""
     data = TaskData.model_validate_json(json.dumps(block["data"]))
-    labels = tuple(block["labels"]) if block["labels"] else None
     task = Task.model_construct(
-        family=block["family"], labels=labels, multi_label=block.get("multi_label", False), data=data
+        family=block["family"],
+        labels=tuple(block["labels"]) if block["labels"] else None,
+        multi_label=block.get("multi_label", False),
+        regression=block.get("regression", False),
+        data=data,
     )
     problems, count = [], 0
     for split in ("train", "dev", "test"):
@@ -167,16 +191,16 @@ def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
                 problem = row.problem or problem_of(row.example or {}, task)
                 if problem:
                     problems.append(f"  {row.place}: {problem}")
-    what = f"bad rows for {name}: {len(problems):,} of {count:,}"
-    if not problems:
-        return [what]
-    return [f"{what}; mend them, or set data.on_bad_row: skip", *problems[:BAD_SHOWN]]
+    return problems, count
 
 
 def _block(path: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, Any]:
     family = kind.family or ""
-    texts = [lookup(row, "target") if found.format == "pairs" else text_of(row, kind) for row in found.rows]
-    languages = [code for code, share in _languages(texts) if share >= 0.1 and code != "und"]
+    texts = [
+        str(lookup(row, kind.fields["target"])) if "target" in kind.fields else text_of(row, kind)
+        for row in found.rows
+    ]
+    spoken = [code for code, share in languages(texts) if share >= 0.1 and code != "und"]
     data: dict[str, Any] = {"format": found.format, "path": str(path)}
     data |= {split: list(name) if isinstance(name, tuple) else name for split, name in names.items()}
     if options := {**found.options, **kind.options}:
@@ -189,12 +213,17 @@ def _block(path: Path, names: dict[str, Names], found: Found, kind: Shape) -> di
     return {
         "family": family,
         "model": MODELS.get(family, "encoder"),
-        "languages": languages or ["en"],
+        "languages": spoken or ["en"],
         "labels": kind.labels,
         **({"multi_label": True} if kind.multi_label else {}),
+        **({"regression": True} if kind.numbers else {}),
         "data": data,
         "finetune": {"budget": {"epochs": 4}},
-        "gate": {"metric": METRICS[family], "min": None, "above_baseline": True},
+        "gate": {
+            "metric": "pearson" if kind.numbers else METRICS[family],
+            "min": None,
+            "above_baseline": True,
+        },
     }
 
 

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -21,11 +22,12 @@ from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.tables import parse_json, parse_parquet
 from textmill.tasks.readers.tags import find_scheme
-from textmill.words import has_han, join_tokens
+from textmill.words import has_han, join_tokens, words
 
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
 TAG = r"(O|[BIESLUM]-\S+)"
 DIVIDER = re.compile(r"__\w+__")
+TAGS = 60  # kinds of tags that a language has at most
 NUMBER = re.compile(r"[\d.,-]+")
 LONG = 40  # characters that few names of columns have
 FREQUENT = 5  # rows that have each value of a column of labels
@@ -75,6 +77,10 @@ def detect(file: File, like: Found | None = None) -> Found:
     filled = [line for line in lines if line.strip()]
     if not filled:
         raise UserError(f"{file.name}: the file is empty")
+    if re.fullmatch('"?sep=."?', filled[0]):
+        raise UserError(
+            f"{file.name}:1: {filled[0]!r} is for Excel, and would be read as the header; take the line out"
+        )
     if filled[0].lstrip()[:1] in "[{":
         found = whole(file, _json(file, options.get("encoding"), filled))
     elif sum(bool(SEMEVAL_LINE.fullmatch(line)) for line in filled[:90]) > len(filled[:90]) // 4:
@@ -249,10 +255,24 @@ def _semeval(lines: Sequence[str]) -> Found:
 
 
 def _is_conll(lines: Sequence[str]) -> bool:
-    """Whether lines are a token and a tag each, with empty lines between."""
+    """Whether lines are a token and a tag each, with empty lines between.
+
+    Other tags than of entities, bare ones or parts of speech, are told by how few there are.
+    """
+    if all(line.strip() for line in lines[:2000]):
+        return False
     shown = [line for line in lines[:400] if line.strip()]
     tags = sum(bool(re.fullmatch(rf"\S+(\s+\S+){{0,2}}\s+{TAG}", line)) for line in shown)
-    return tags > 0.9 * len(shown) and any(not line.strip() for line in lines[:2000])
+    if tags > 0.9 * len(shown):
+        return True
+    cells = [line.split() for line in lines if line.strip()]
+    sentences = sum(bool(line.strip()) and not below.strip() for line, below in pairwise([*lines, ""]))
+    kinds = {row[-1] for row in cells}
+    return (
+        len(cells) > 2 * sentences
+        and {len(row) for row in cells} <= {2}
+        and len(kinds) <= min(TAGS, len(cells) / 10)
+    )
 
 
 def _conll(lines: Sequence[str]) -> Found:
@@ -335,7 +355,7 @@ def _is_header(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """A header has no name that its column has again; nor, unless one stands above labels, a name twice.
 
     Nor then one as long as its column's texts, a number above numbers, or an empty one above values: only the
-    first, for so pandas writes an index, and the last ones may be.
+    first, for so pandas writes an index, and the last ones may be. Nor sentences alone.
     """
     columns = [[row[i] for row in rows] for i in range(len(names))]
     pairs = list(zip(names, columns, strict=True))
@@ -346,7 +366,9 @@ def _is_header(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     named = [name for name in names if name]
     last = max((i for i, name in enumerate(names) if name), default=0)
     unnamed = any(not name and any(column) for name, column in pairs[1:last])
-    return len(set(named)) == len(named) and not unnamed and not any(_is_like(*pair) for pair in pairs)
+    if len(set(named)) < len(named) or unnamed or any(_is_like(*pair) for pair in pairs):
+        return False
+    return not all(_is_sentence(*pair) for pair in pairs)
 
 
 def _are_labels(column: Sequence[str]) -> bool:
@@ -361,6 +383,12 @@ def _is_like(name: str, column: Sequence[str]) -> bool:
     if len(name) > LONG:
         return median(map(len, cells)) > LONG / 4
     return bool(NUMBER.fullmatch(name)) and sum(bool(NUMBER.fullmatch(c)) for c in cells) > len(cells) / 2
+
+
+def _is_sentence(name: str, column: Sequence[str]) -> bool:
+    """Whether a cell ends as a sentence does, or has the words and about the length of its column's texts."""
+    is_long = len(words(name)) >= 5 and len(name) > 0.6 * median(map(len, [name, *column]))
+    return is_long or name.endswith((".", "!", "。", "！"))
 
 
 def _is_quoted(lines: Sequence[str]) -> bool:

@@ -18,9 +18,9 @@ from textmill.tasks.readers.files import ARCHIVES
 Names = str | tuple[str, ...]
 # The words by which files and folders say which split they are.
 WORDS = {
-    "train": ("training", "train"),
-    "dev": ("development", "validation", "valid", "dev", "val", "trial"),
-    "test": ("testing", "test"),
+    "train": ("training", "train", "训练集", "训练"),
+    "dev": ("development", "validation", "valid", "dev", "val", "trial", "验证集", "验证", "开发集"),
+    "test": ("testing", "test", "测试集", "测试"),
 }
 ABOUT = re.compile(r"(^|/)(\.|readme|licen[cs]e|source\.md|copying)|\.(md|pdf|html|py|png)$", re.IGNORECASE)
 CODE = re.compile("[a-z]{2}")  # of a language, as the last part of a name
