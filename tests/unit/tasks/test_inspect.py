@@ -352,9 +352,12 @@ def test_parquet_in_shards_is_read_as_tables(tmp_path: Path, params: Params) -> 
 
 
 def test_many_texts_are_an_example_each(tmp_path: Path) -> None:
+    for i in range(9):
+        _put(tmp_path / "lines", {f"train/{i}.txt": f"Good {i}, really"})
+    assert "train: train/*.txt: text, 9 rows" in inspect(tmp_path / "lines")
     mails = {f"train/{i}.txt": f"Subject: tool {i}\n\nHello, the tool {i}\nworks, thanks\n" for i in range(9)}
-    _put(tmp_path, {**mails, "train/.hidden.txt": "x"})
-    report = inspect(tmp_path)
+    _put(tmp_path / "mails", {**mails, "train/.hidden.txt": "x"})
+    report = inspect(tmp_path / "mails")
     assert ": text, 9 rows" in report
 
 
@@ -553,6 +556,8 @@ def test_chinese_columns_and_files_are_known(tmp_path: Path, params: Params) -> 
         ({"document": "long text {}", "summary": "text {}"}, "sequence_to_sequence", {"source": "document", "target": "summary"}),
         ({"id": "{}", "article": "long text {}", "highlights": "text {}"}, "sequence_to_sequence", {"source": "article", "target": "highlights"}),
         ({"translation": {"en": "a tool {}", "de": "ein Werkzeug {}"}}, "sequence_to_sequence", {"source": "translation.en", "target": "translation.de"}),
+        ({"source": "web|app", "review": "a tool {}", "stars": "1|2|3|4"}, "sequence_classification", {"text": "review", "label": "stars"}),
+        ({"question": "is it {}", "passage": "it is {}", "answer": True}, "sequence_classification", {"text": "question", "pair": "passage", "label": "answer"}),
         ({"text": "a tool {}", "summary": "tool {}", "label": "good|bad"}, "sequence_classification", None),
     ],
 )  # fmt: skip
@@ -562,7 +567,9 @@ def test_columns_are_known_by_their_names(
     def filled(value: Any, i: int) -> Any:
         if isinstance(value, dict):
             return {key: filled(part, i) for key, part in value.items()}
-        return value.split("|")[i % 2] if "|" in value else value.format(i)
+        if isinstance(value, bool):
+            return i % 2 == 0
+        return value.split("|")[i % (value.count("|") + 1)].format(i)
 
     lines = [json.dumps(filled(row, i)) for i in range(30)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))

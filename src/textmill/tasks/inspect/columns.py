@@ -295,7 +295,10 @@ def _questions(rows: Sequence[Any], columns: Sequence[Any]) -> Shape | None:
     if named["question"] is None or named["context"] is None or named["answer"] is None:
         return None
     fields = {"question": named["question"], "context": named["context"]}
-    if not isinstance(lookup(rows[0], named["answer"]), str):
+    first = lookup(rows[0], named["answer"])
+    if isinstance(first, (bool, int, float)):  # whether it is so, or which of several
+        return None
+    if not isinstance(first, str):
         fields["answers"] = named["answer"]
     else:
         fields |= {name: key for name, key in named.items() if key is not None}
@@ -335,12 +338,18 @@ def _classes(found: Found, columns: Sequence[Any]) -> Shape:
     candidates = [key for key in short if key not in (*taken, *scores)]
     score = max((key for key in scores if key not in taken), key=_is_score, default=None)
 
-    def rank(key: Any) -> tuple[bool, bool, bool, int]:
+    def rank(key: Any) -> tuple[bool, bool, bool, bool, int]:
         """The higher the likelier a label: by name, then where most rows have one, then text before numbers,
         then fewer values.
         """
         is_filled = sum(map(bool, labels[key])) > len(rows) / 2
-        return _is_label(key), is_filled, not all(map(_is_fraction, short[key])), -len(short[key])
+        return (
+            _is_label(key),
+            _is_score(key),
+            is_filled,
+            not all(map(_is_fraction, short[key])),
+            -len(short[key]),
+        )
 
     label = max(candidates, key=rank, default=None)
     if score is not None and (label is None or (_is_score(score) and not _is_label(label))):

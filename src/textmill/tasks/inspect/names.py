@@ -9,13 +9,26 @@ LABEL = (
     "标签", "情感", "类别", "分类", "意图",
 )  # fmt: skip
 LABEL_ENDS = ("label", "judgment", "标签", "类别")
-SCORE = ("score", "rating", "similarity", "relatedness", "分数", "评分", "得分", "打分", "相似度")
+SCORE = (
+    "score",
+    "rating",
+    "stars",
+    "similarity",
+    "relatedness",
+    "分数",
+    "评分",
+    "得分",
+    "打分",
+    "星级",
+    "相似度",
+)
 SCORE_ENDS = ("score", "分数", "评分", "得分")
 ID = ("编号", "序号")  # an id by another name
 # The two columns of a pair of texts.
 PAIRS = (
     ("sentence1", "sentence2"), ("sentence_a", "sentence_b"), ("premise", "hypothesis"), ("text_a", "text_b"),
     ("question1", "question2"), ("text1", "text2"), ("text", "pair"),
+    ("question", "passage"), ("question", "context"), ("question", "sentence"),
     ("句子1", "句子2"), ("文本1", "文本2"), ("问题1", "问题2"), ("前提", "假设"),
 )  # fmt: skip
 # A text and what is to be written from it.

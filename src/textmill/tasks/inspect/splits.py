@@ -75,12 +75,12 @@ def _together(
     forms = Counter(_form(found) for found in some.values() if isinstance(found, Found))
     if like:
         form = _form(like)
-    elif not forms:
-        raise next(error for error in some.values() if isinstance(error, UserError))
     else:
-        form, agree = forms.most_common(1)[0]
+        form, agree = forms.most_common(1)[0] if forms else (LINES, 0)
         if len(names) > MANY and (form == LINES or 2 * agree <= len(some)):
             form = FILES
+        elif not forms:
+            raise next(error for error in some.values() if isinstance(error, UserError))
     if form == FILES:
         rows = [{"text": file.content.decode("utf-8", "replace")} for file in files.values()]
         return list(names), Found("text", rows, {"unit": "file"}), []
