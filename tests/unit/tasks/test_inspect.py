@@ -596,18 +596,47 @@ def test_a_dialogue_is_proposed_where_it_can_be_read(tmp_path: Path) -> None:
     ):
         said = report(key, turns)
         assert "\ntasks:" not in said
-        assert f"No dialogue here can be read. {key} must be a list of turns with role" in said
+        assert f"No dialogue here can be read: {key} must be a list of turns with role" in said
 
 
-@pytest.mark.parametrize("tags", ["B I O", "NOUN VERB ADV"])
-def test_bare_tags_of_tokens_are_told(tmp_path: Path, tags: str) -> None:
+def _reads_all_or_tells(report: str, told: str) -> bool:
+    """Whether a block is there; then no row is bad for it, and otherwise it is told why there is none."""
+    if "\ntasks:" in report:
+        assert ": 0 of 30" in report
+        return True
+    assert told in report
+    return False
+
+
+@pytest.mark.parametrize("tags", ["B I O", "B_person I_person O", "NOUN VERB ADV"])
+@pytest.mark.parametrize("form", ["conll", "jsonl"])
+def test_tags_of_another_make_are_proposed_where_they_can_be_read(
+    tmp_path: Path, tags: str, form: str
+) -> None:
     one, two, three = tags.split()
-    (tmp_path / "a.txt").write_text(f"Mara {one}\nVelt {two}\nslept {three}\nhere {three}\n\n" * 30)
-    report = inspect(tmp_path / "a.txt")
-    assert "a.txt: conll, 30 rows" in report
-    assert "\ntasks:" not in report
-    assert "The lines look like a token and a tag each" in report
-    assert three in report.splitlines()[-1]
+    row = {"tokens": ["Mara", "Velt", "slept", "here"], "tags": [one, two, three, three]}
+    lines = f"Mara {one}\nVelt {two}\nslept {three}\nhere {three}\n\n"
+    (tmp_path / "a").write_text({"conll": lines, "jsonl": f"{json.dumps(row)}\n"}[form] * 30)
+    report = inspect(tmp_path / "a")
+    assert f"a: {form}, 30 rows" in report
+    if "_" not in tags and _reads_all_or_tells(report, "and these are "):
+        ((_, spec),) = blocks(report).items()
+        assert spec["family"] == "token_classification"
+        assert spec["labels"] == {"B": ["entity"], "N": ["ADV", "NOUN", "VERB"]}[tags[0]]
+
+
+@pytest.mark.parametrize(
+    "names", [("role", "content", "user", "assistant"), ("from", "value", "human", "gpt")]
+)
+def test_chats_are_proposed_where_they_can_be_read(tmp_path: Path, names: tuple[str, ...]) -> None:
+    role, text, one, other = names
+    turns = [{role: one, text: "Hi"}, {role: other, text: "Good day"}]
+    (tmp_path / "a.jsonl").write_text((json.dumps({"messages": turns}) + "\n") * 30)
+    report = inspect(tmp_path / "a.jsonl")
+    assert "characters at 5%, 50%, 95%: 11, 11, 11" in report
+    if _reads_all_or_tells(report, "No dialogue here can be read: messages must be"):
+        ((_, spec),) = blocks(report).items()
+        assert (spec["family"], spec["data"]["fields"]) == ("dialogue", {"turns": "messages"})
 
 
 def test_what_was_looked_for_is_told(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from textmill.params import Task, TaskData
 from textmill.tasks.inspect.columns import (
     SAMPLE,
+    UNTOLD,
     Shape,
     labelled,
     languages,
@@ -42,7 +43,6 @@ METRICS = {
     "sequence_to_sequence": "chrf",
     "dialogue": "chrf",
 }
-TURNS = "a list of turns with role (user or assistant) and text"
 MODELS = {"sequence_to_sequence": "seq2seq", "dialogue": "decoder"}
 
 
@@ -83,7 +83,7 @@ def inspect(path: str | Path) -> str:
             leaked = sum(said(row, kind) in train for row in table.rows)
             lines.append(f"leakage: {leaked:,} of {len(table.rows):,} {split} rows are in train too")
     if kind.family is None:
-        told = kind.told
+        told = UNTOLD
         if found.format == "text":
             told += (
                 "\nTake the lines apart with data.options.pattern: a regular expression with named groups."
@@ -96,11 +96,8 @@ def inspect(path: str | Path) -> str:
         if problems:
             lines[-1] += "; mend them, or set data.on_bad_row: skip"
             lines += problems[:BAD_SHOWN]
-        if kind.family == "dialogue" and len(problems) == count:
-            told = (
-                f"No dialogue here can be read. {kind.text} must be {TURNS}, the last turn the assistant's."
-            )
-            return "\n".join([*lines, "", told])
+        if kind.told and len(problems) == count:
+            return "\n".join([*lines, "", kind.told])
     return "\n".join([*lines, "", _yaml(blocks)])
 
 

@@ -32,16 +32,17 @@ No column looks like labels, so which task this is cannot be told. Looked for we
   a question and its context with answers: {", ".join((*names.QUESTION, *names.ANSWERS["context"]))}
   tokens with {", ".join(names.TAGS)}; spans; head and tail; {", ".join(names.TURNS)}
 Call the columns so, or name them in data.fields."""
-BARE = (
-    "The lines look like a token and a tag each, with empty lines between sentences; but tags of entities "
-    "are O, or a place and a label such as B-person and I-person"
-)
+TURNS = "a list of turns with role (user or assistant) and text"
+PLACES = set("BIMESLUO")  # what a tag is without its label
 AS_THEY_ARE = Task.model_construct(data=TaskData.model_construct())  # no label is called otherwise
 
 
 @dataclass
 class Shape:
-    """``family`` None where the rows do not tell, as ``told``; ``fields`` maps an example's to columns."""
+    """``family`` None where the rows do not tell; ``fields`` maps an example's fields to columns.
+
+    ``told`` is to be said then, or where the reader takes none of the rows.
+    """
 
     family: str | None
     text: Any  # the column that lengths and copies are counted of
@@ -51,7 +52,7 @@ class Shape:
     options: dict[str, Any] = field(default_factory=dict)  # of the reader, beside the format's own
     multi_label: bool = False
     numbers: list[float] = field(default_factory=list)  # the labels, where they are numbers to be foretold
-    told: str = UNTOLD
+    told: str = ""
 
 
 def shape(found: Found) -> Shape:
@@ -62,12 +63,11 @@ def shape(found: Found) -> Shape:
     if found.format == "semeval":
         return _named(found, "relation_classification", "text", [_names(row["label"]) for row in rows])
     if found.format == "conll":
-        entities = _entities([row["tags"] for row in rows])
-        tags = Counter(tag for row in rows for tag in row["tags"])
-        if not entities and set(tags) != {"O"}:
-            shown = ", ".join(tag for tag, _ in tags.most_common(8))
-            return Shape(None, "text", told=f"{BARE}; these are {shown}.")
-        return labelled("token_classification", "text", entities)
+        tags = [row["tags"] for row in rows]
+        if bare := _bare(found, "text", tags):
+            return bare
+        found.notes.append(f"tags: {scheme_of(tags).upper()}")
+        return labelled("token_classification", "text", _entities(tags))
     if found.format == "spert":
         entities = Counter(e["type"] for row in rows for e in row.get("entities", []))
         entities = entities or Counter(
@@ -82,7 +82,8 @@ def shape(found: Found) -> Shape:
             return labelled("token_classification", text, spans)
         return _named(found, "sequence_classification", text, labels)
     if turns := _turns(rows, columns):
-        return Shape("dialogue", turns, fields={"turns": turns})
+        told = f"No dialogue here can be read: {turns} must be {TURNS}, the last turn the assistant's."
+        return Shape("dialogue", turns, fields={"turns": turns}, told=told)
     if _is_related(rows):
         labels = [_names(row.get("label")) for row in rows]
         return _named(found, "relation_classification", "text", labels)
@@ -265,11 +266,36 @@ def _tagged(found: Found, columns: Sequence[Any]) -> Shape | None:
             "the tags are numbers: name them in data.label_names, as in {'0': O, '1': B-person}"
         )
         return shape
+    if bare := _bare(found, "tokens", tags):
+        bare.fields, bare.options = shape.fields, {**shape.options, **bare.options}
+        return bare
     scheme = scheme_of(tags)
     if scheme != "iob2":
         shape.options["scheme"] = scheme
     shape.counts = _entities(tags)
     shape.labels = _ordered(shape.counts)
+    return shape
+
+
+def _bare(found: Found, text: Any, sentences: Sequence[Sequence[str]]) -> Shape | None:
+    """Tags that are a place without a label, or a label without a place; None where they have both."""
+    tags = Counter(tag for tags in sentences for tag in tags)
+    if set(tags) == {"O"} or any(tag[:1] in PLACES and tag[1:2] == "-" for tag in tags):
+        return None
+    shown = ", ".join(tag for tag, _ in tags.most_common(8))
+    if set(tags) <= PLACES:
+        found.notes.append(f"tags without a label, {shown}: the only label is called entity here")
+        shape = labelled("token_classification", text, Counter(entity=tags["B"] + tags["S"] + tags["U"]))
+    else:
+        found.notes.append(
+            "tags without a place, as of parts of speech: each token is an example of its label"
+        )
+        shape = labelled("token_classification", text, tags)
+        shape.options["scheme"] = "tags"
+    shape.told = (
+        "The rows look like a token and a tag each, in sentences; but the tags of entities are O, or a place "
+        f"and a label such as B-person and I-person, and these are {shown}."
+    )
     return shape
 
 

@@ -25,7 +25,7 @@ from textmill.tasks.readers.tags import find_scheme
 from textmill.words import has_han, join_tokens, words
 
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
-TAG = r"(O|[BIESLUM]-\S+)"
+TAG = r"(O|[BIESLUM][-_]\S+)"
 DIVIDER = re.compile(r"__\w+__")
 TAGS = 60  # kinds of tags that a language has at most
 NUMBER = re.compile(r"[\d.,-]+")
@@ -288,14 +288,15 @@ def _conll(lines: Sequence[str]) -> Found:
             sentences.append([])
     sentences = sentences = [sentence for sentence in sentences if sentence]
     tokens = [[columns[0] for columns in sentence] for sentence in sentences]
-    tags = [[columns[-1] for columns in sentence] for sentence in sentences]
+    # B_person is counted as B-person, whether or not the reader takes it.
+    tags = [[re.sub("^([BIESLUM])_", r"\1-", columns[-1]) for columns in sentence] for sentence in sentences]
     options = joining(tokens)
     texts = [join_tokens(sentence, options.get("join"))[0] for sentence in tokens]
     rows = [{"text": text, "tags": row} for text, row in zip(texts, tags, strict=True)]
     scheme = scheme_of(tags)
     if scheme == "bmes":
         options["scheme"] = scheme
-    return Found("conll", rows, options, [f"tags: {scheme.upper()}"])
+    return Found("conll", rows, options)
 
 
 def scheme_of(sentences: Sequence[Sequence[str]]) -> str:
