@@ -165,9 +165,9 @@ def related(row: Any, form: str) -> list[Any]:
     if form == "label_studio":
         done = [a for a in row.get("annotations", []) if not a.get("was_cancelled")]
         results = [result for a in done for result in a.get("result", [])]
-        return [name for r in results if r.get("type") == "relation" for name in r.get("labels") or []]
+        return [label for r in results if r.get("type") == "relation" for label in r.get("labels") or []]
     given = row.get("relations") if form in ("spert", "doccano") else None
-    return [part.get("type") for part in given or [] if isinstance(part, dict)]
+    return [part.get("type") for part in given if isinstance(part, dict)] if isinstance(given, list) else []
 
 
 def labelled(family: str, text: Any, counts: Counter[str]) -> Shape:
@@ -280,12 +280,13 @@ def _tagged(found: Found, columns: Sequence[Any]) -> Shape | None:
 def _bare(found: Found, text: Any, sentences: Sequence[Sequence[str]]) -> Shape | None:
     """Tags that are a place without a label, or a label without a place; None where they have both."""
     tags = Counter(tag for tags in sentences for tag in tags)
-    if set(tags) == {"O"} or any(tag[:1] in PLACES and tag[1:2] == "-" for tag in tags):
+    if set(tags) <= {"O"} or any(tag[:1] in PLACES and tag[1:2] == "-" for tag in tags):
         return None
     shown = ", ".join(tag for tag, _ in tags.most_common(8))
     if set(tags) <= PLACES:
         found.notes.append(f"tags without a label, {shown}: the only label is called entity here")
-        shape = labelled("token_classification", text, Counter(entity=tags["B"] + tags["S"] + tags["U"]))
+        whole = [[tag if tag == "O" else f"{tag}-entity" for tag in tags] for tags in sentences]
+        shape = labelled("token_classification", text, _entities(whole))
     else:
         found.notes.append(
             "tags without a place, as of parts of speech: each token is an example of its label"
@@ -321,11 +322,13 @@ def _questions(rows: Sequence[Any], columns: Sequence[Any]) -> Shape | None:
     if named["question"] is None or named["context"] is None or named["answer"] is None:
         return None
     fields = {"question": named["question"], "context": named["context"]}
-    first = lookup(rows[0], named["answer"])
+    answer = plain.get("answers", named["answer"])
+    given = (lookup(row, answer) for row in rows)
+    first = next((value for value in given if value is not None), None)
     if isinstance(first, (bool, int, float)):  # whether it is so, or which of several
         return None
     if not isinstance(first, str):
-        fields["answers"] = named["answer"]
+        fields["answers"] = answer
     else:
         fields |= {name: key for name, key in named.items() if key is not None}
     shape = Shape("span_extraction", fields["question"], fields=fields)

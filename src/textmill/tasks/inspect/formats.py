@@ -125,6 +125,8 @@ def _is_whole(row: Any, form: str) -> bool:
             named = [label[2] if isinstance(label, list) else label for label in labels]
             named += [entity["label"] for entity in row.get("entities", [])]
         elif form == "spert":
+            if not isinstance(row["tokens"], list):
+                return False
             named = [*row["tokens"], *row.get("tags", [])]
             named += [part["type"] for key in ("entities", "relations") for part in row.get(key, [])]
         elif isinstance(row, dict) and isinstance(row.get("spans"), list):
@@ -162,7 +164,7 @@ def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
         ]  # fmt: skip
         return Found("squad", rows)
     first = next((row for row in tree if isinstance(row, dict)), {}) if isinstance(tree, list) else {}
-    if "tokens" in first:
+    if "tokens" in first and {"entities", "tags"} & first.keys():
         rows = tree
         whole_ones = [row for row in rows if _is_whole(row, "spert")]
         options = joining([row["tokens"] for row in whole_ones])
