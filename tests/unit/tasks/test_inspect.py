@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 from ruamel.yaml import YAML
 
@@ -16,6 +17,7 @@ from textmill.params import Params, Task, merge
 from textmill.records import read_jsonl
 from textmill.tasks.inspect import inspect
 from textmill.tasks.readers import prepare
+from textmill.tasks.readers.files import open_files
 
 ROWS = [(f"the tool {i} is {'good' if i % 3 else 'bad'}", "yes" if i % 3 else "no") for i in range(60)]
 CONLL = "".join(f"Mara{i} B-person\nmet O\n诺比 B-company\n\n" for i in range(40))
@@ -53,6 +55,7 @@ SQUAD = {
         ("s.tsv", "said\tclass\n" + "".join(f'"{t}" he said\t{n}\n' for t, n in ROWS), "sequence_classification", "tsv"),
         ("t.jsonl", "".join(json.dumps({"tokens": ["Mara", "met", "Norbi", str(i)], "ner_tags": ["S-person", "O", "S-company", "O"]}) + "\n" for i in range(60)), "token_classification", "jsonl"),
         ("u.jsonl", "".join(json.dumps({"id": str(i), "question": "Who?", "context": f"{i} is Mara", "answers": {"text": ["Mara"], "answer_start": [4 + len(str(i))]}}) + "\n" for i in range(60)), "span_extraction", "jsonl"),
+        ("ap.json", json.dumps([{"tokens": ["Mara", "met", str(i)], "ner_tags": ["B-person", "O", "O"]} for i in range(60)]), "token_classification", "jsonl"),
         ("q.jsonl", "".join(json.dumps({"source": t, "target": n}) + "\n" for t, n in ROWS), "sequence_to_sequence", "jsonl"),
         ("ab.csv", "text,label,\n" + "".join(f"{t},{n},\n" for t, n in ROWS), "sequence_classification", "csv"),
         ("ac.csv", "What did you think about the tools that you were sent?,2024\n" + "".join(f"{t},{n}\n" for t, n in ROWS), "sequence_classification", "csv"),
@@ -110,6 +113,38 @@ def test_an_encoding_that_is_not_unicode_is_told(
     assert all(line.endswith(text) for line in found)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "lines"),
+    [
+        ("gb18030", [f"The tool of batch {i} was fine,{'坏好'[i % 2]}" for i in range(60)]),
+        ("gb18030", ["很好用,好", "不错的,好", "太差了,坏"]),
+        ("gb18030", ["张三 said so,1", "李四 said no,0"]),
+        ("big5", ["好,1", "壞,0"]),
+        ("cp1252", [*["plain words only,1"] * 3000, "It’s a “fine” tool,1"]),
+        ("cp1252", ["Größe,1"] * 9),
+        ("shift_jis", ["良い,1", "悪い,0"] * 40),
+        ("shift_jis", ["ｺﾝﾆﾁﾊ良い,1", "悪い,0"] * 40),
+        ("cp1250", ["To jest bardzo dobre narzędzie,1", "Nigdy więcej nie kupię tej książki,0"] * 9),
+        ("euc_kr", [f"The tool of batch {i} was fine,{'부긍'[i % 2]}정" for i in range(60)]),
+    ],
+)
+def test_few_bytes_tell_an_encoding_and_it_is_called_a_guess(
+    tmp_path: Path, encoding: str, lines: list[str]
+) -> None:
+    (tmp_path / "a.csv").write_bytes("\n".join(["text,label", *lines]).encode(encoding))
+    told = f"read as {encoding}, a guess: where texts look wrong, name another in data.options.encoding"
+    assert told in inspect(tmp_path / "a.csv")
+
+
+def test_a_broken_line_of_another_encoding_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
+    rows = "".join(f"这家店的服务很好 {i},{i % 2}\n" for i in range(30))
+    (tmp_path / "a.csv").write_bytes(f"text,label\n{rows}".encode("gb18030") + b"\xff\xff,1\n")
+    report = inspect(tmp_path / "a.csv")
+    assert "read as gb18030" in report
+    assert "lines that are not gb18030: 1" in report
+    assert "bad rows for a: 1 of 31" in report
+
+
 def blocks(report: str) -> dict[str, Any]:
     """The blocks of a report, as pasted into params.yaml."""
     found: dict[str, Any] = YAML(typ="safe").load(report[report.index("\ntasks:") :])["tasks"]
@@ -164,7 +199,7 @@ def test_translations_and_relations_are_found_in_folders_and_archives(tmp_path: 
         archive.writestr("data/dev.txt", CONLL)
     report = inspect(tmp_path / "all.zip")
     ((_, spec),) = blocks(report).items()
-    assert spec["data"]["dev"] == "all.zip/data/dev.txt"
+    assert spec["data"]["dev"] == "data/dev.txt"
     assert "leakage: 40 of 40 dev rows" in report
     assert read(spec, params, tmp_path / "out")["dev_examples"] == 40
 
@@ -217,6 +252,398 @@ def test_splits_of_a_folder_are_found_and_leakage_between_them_is_counted(tmp_pa
     assert "leakage: 5 of 5 dev rows are in train too" in report
     assert "leakage: 0 of 3 test rows are in train too" in report
     assert "labels: 2: yes 40 (67%), no 20 (33%)" in report
+
+
+def _put(folder: Path, files: dict[str, str | bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def _csv(rows: int, start: int = 0, header: str = "text,label") -> str:
+    return f"{header}\n" + "".join(f"the tool {start + i},{'yes' if i % 3 else 'no'}\n" for i in range(rows))
+
+
+def test_all_files_of_a_split_are_read(tmp_path: Path, params: Params) -> None:
+    _put(
+        tmp_path,
+        {
+            "restaurant_train.csv": _csv(30),
+            "laptop_train.csv": _csv(20, 30),
+            "laptop_train.csv.gz": b"a copy that is packed",
+            "laptop_test.csv": _csv(6, 50),
+            "restaurant_test.csv": _csv(6, 60),
+        },
+    )
+    report = inspect(tmp_path)
+    assert "train: laptop_train.csv + restaurant_train.csv: csv, 50 rows" in report
+    assert "left out: laptop_train.csv.gz" in report
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["train"] == ["laptop_train.csv", "restaurant_train.csv"]
+    assert spec["data"]["test"] == ["laptop_test.csv", "restaurant_test.csv"]
+    counts = read(spec, params, tmp_path / "out")
+    assert (counts["train_examples"] + counts["dev_examples"], counts["test_examples"]) == (50, 12)
+
+
+def test_files_of_a_split_that_are_of_another_form_are_named(tmp_path: Path) -> None:
+    _put(
+        tmp_path,
+        {
+            "train.csv": _csv(30),
+            "train_ids.csv": "id,place\n" + "".join(f"{i},x{i}\n" for i in range(30)),
+            "train_gb.csv": ("text,label\n" + "这家店很好,yes\n" * 9).encode("gb18030"),
+            "train_utf8.csv": "text,label\n" + "这家店不好,no\n" * 9,
+            "train_odd.csv": "a,b,c\n" + "1,2\n" * 9,
+            "test.csv": "text\nfine\n",
+        },
+    )
+    report = inspect(tmp_path)
+    assert blocks(report)[tmp_path.name.strip("0123456789_")]["data"]["train"] == [
+        "train.csv",
+        "train_gb.csv",
+    ]
+    assert "left out: train_ids.csv (csv of other columns or build: id, place)" in report
+    assert "left out: train_utf8.csv (in utf-8, and others are in gb18030)" in report
+    assert "left out: train_odd.csv (" in report
+    assert "the first line has 3" in report
+    assert "left out: test.csv (" in report
+
+
+@pytest.mark.parametrize("folder", ["", "data/"])
+def test_many_files_of_a_split_are_named_by_a_pattern_that_catches_no_others(
+    tmp_path: Path, params: Params, folder: str
+) -> None:
+    for split, count in (("train", 8), ("test", 6)):
+        for i in range(count):
+            rows = [
+                {"text": f"the {split} tool {i} {j}", "label": "no" if j % 3 else "yes"} for j in range(9)
+            ]
+            lines = "".join(json.dumps(row) + "\n" for row in rows)
+            _put(tmp_path / "all", {f"{folder}{split}-{i:05}-of-{count:05}.jsonl": lines})
+    report = inspect(tmp_path / "all")
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["format"] == "jsonl"
+    assert spec["data"]["train"] == f"{folder}train-*.jsonl"
+    assert spec["data"]["test"] == f"{folder}test-*.jsonl"
+    assert "bad rows for all: 0 of 126" in report
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["test_examples"] == 54
+
+    _put(tmp_path / "all", {f"{folder}train-notes.jsonl": "{}"})
+    _put(tmp_path / "all", {f"{folder}train-00009.csv": "x"})
+    report = inspect(tmp_path / "all")
+    ((_, spec),) = blocks(report).items()
+    assert len(open_files(tmp_path / "all", spec["data"]["train"])) == 8
+
+
+def test_parquet_in_shards_is_read_as_tables(tmp_path: Path, params: Params) -> None:
+    for i in range(3):
+        rows = {"text": [f"tool {i} {j}" for j in range(20)], "label": [j % 2 for j in range(20)]}
+        (tmp_path / "hub/data").mkdir(parents=True, exist_ok=True)
+        polars.DataFrame(rows).write_parquet(tmp_path / f"hub/data/train-0000{i}-of-00003.parquet")
+    report = inspect(tmp_path / "hub")
+    assert ": parquet, 60 rows" in report
+    ((_, spec),) = blocks(report).items()
+    assert len(spec["data"]["train"]) == 3
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 60
+
+
+def test_many_texts_are_an_example_each(tmp_path: Path) -> None:
+    for i in range(9):
+        _put(tmp_path / "lines", {f"train/{i}.txt": f"Good {i}, really"})
+    assert "train: train/*.txt: text, 9 rows" in inspect(tmp_path / "lines")
+    mails = {f"train/{i}.txt": f"Subject: tool {i}\n\nHello, the tool {i}\nworks, thanks\n" for i in range(9)}
+    _put(tmp_path / "mails", {**mails, "train/.hidden.txt": "x"})
+    report = inspect(tmp_path / "mails")
+    assert ": text, 9 rows" in report
+
+
+def test_a_file_alone_is_the_path_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _put(tmp_path, {"excel.csv": _csv(30)})
+    with zipfile.ZipFile("all.zip", "w") as archive:
+        archive.writestr("train.csv", _csv(30))
+    for name, train in (("excel.csv", "."), ("all.zip", "train.csv")):
+        report = inspect(name)
+        ((_, spec),) = blocks(report).items()
+        assert (spec["data"]["path"], spec["data"]["train"]) == (name, train)
+        assert ": 0 of 30" in report
+    assert "train: excel.csv: csv, 30 rows" in inspect("excel.csv")
+
+
+def test_a_folder_that_the_pipeline_writes_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _put(tmp_path, {"data/raw/train.csv": _csv(30), "train.csv": _csv(30)})
+    told = "the pipeline writes below this path, which DVC does not take"
+    assert told in inspect(".")
+    assert told in inspect("data")
+    assert told not in inspect("data/raw")
+
+
+def test_rows_and_labels_are_those_of_the_whole_file(tmp_path: Path, params: Params) -> None:
+    for count in (50_000, 2_000):
+        rows = (f"the tool {i},{'abc'[3 * i // count]}\n" for i in range(count))
+        (tmp_path / "a.csv").write_text("text,label\n" + "".join(rows))
+        report = inspect(tmp_path / "a.csv")
+        assert f"a.csv: csv, {count:,} rows" in report
+        assert blocks(report)["a"]["labels"] == ["a", "b", "c"]
+        assert f"bad rows for a: 0 of {count:,}" in report
+        assert "languages of 500 texts" in report
+
+
+def test_a_broken_line_among_json_lines_is_a_bad_row(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": t, "label": n}) for t, n in ROWS]
+    (tmp_path / "a.jsonl").write_text("\n".join([*rows[:9], '{"text": ', *rows[9:]]))
+    report = inspect(tmp_path / "a.jsonl")
+    assert "malformed rows, left out of what follows: 1" in report
+    assert "bad rows for a: 1 of 61" in report
+
+
+RELATION = {
+    "text": "Mara met Norbi",
+    "head": {"start": 0, "end": 4, "label": "person"},
+    "tail": {"start": 9, "end": 14, "label": "person"},
+}
+
+
+def test_relations_of_ones_own_are_relations(tmp_path: Path, params: Params) -> None:
+    rows = [
+        {**RELATION, "text": f"Mara met Norbi {i}", "label": "met" if i % 3 else "none"} for i in range(30)
+    ]
+    rows.append({**rows[0], "head": rows[0]["tail"], "tail": rows[0]["head"]})
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    report = inspect(tmp_path / "a.jsonl")
+    assert "duplicates: 0 rows" in report
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["labels"]) == ("relation_classification", ["met", "none"])
+    assert "fields" not in spec["data"]
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 31
+
+
+def _joint(form: str, number: int) -> dict[str, Any]:
+    text = f"Mara met Norbi {number}"
+    if form == "doccano":
+        entities = [
+            {"id": 1, "start_offset": 0, "end_offset": 4, "label": "person"},
+            {"id": 2, "start_offset": 9, "end_offset": 14, "label": "person"},
+        ]
+        return {
+            "text": text,
+            "entities": entities,
+            "relations": [{"id": 1, "from_id": 1, "to_id": 2, "type": "met"}],
+        }
+    spans = [
+        {"id": "a", "type": "labels", "value": {"start": 0, "end": 4, "labels": ["person"]}},
+        {"id": "b", "type": "labels", "value": {"start": 9, "end": 14, "labels": ["person"]}},
+    ]
+    met = {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right", "labels": ["met"]}
+    return {"data": {"text": text}, "annotations": [{"result": [*spans, met]}]}
+
+
+@pytest.mark.parametrize("form", ["doccano", "label_studio", "brat"])
+def test_relations_of_annotation_tools_get_a_block_too(tmp_path: Path, params: Params, form: str) -> None:
+    path = tmp_path / "joint"
+    rows = [_joint(form, i) for i in range(20)]
+    if form == "brat":
+        notes = "T1\tperson 0 4\tMara\nT2\tperson 9 14\tNorbi\nR1\tmet Arg1:T1 Arg2:T2\n"
+        texts = {f"{i}.txt": f"Mara met Norbi {i}" for i in range(20)}
+        _put(path, {**texts, **{f"{i}.ann": notes for i in range(20)}})
+    elif form == "doccano":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        path.write_text(json.dumps(rows))
+    report = inspect(path)
+    found = blocks(report)
+    assert [block["family"] for block in found.values()] == [
+        "token_classification",
+        "relation_classification",
+    ]
+    assert found["joint-relations"]["labels"] == ["none", "met"]
+    assert "bad rows for joint-relations: 0 of 40" in report
+    counts = read(found["joint-relations"], params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 40
+
+
+@pytest.mark.parametrize("written", ["csv", "jsonl"])
+def test_numbers_with_fractions_are_foretold(tmp_path: Path, params: Params, written: str) -> None:
+    rows = [{"text": f"{t} {i}", "genre": n, "score": i / 8} for i, (t, n) in enumerate(ROWS)]
+    lines = {
+        "csv": ["text,genre,score", *(",".join(map(str, row.values())) for row in rows)],
+        "jsonl": list(map(json.dumps, rows)),
+    }
+    (tmp_path / "a").write_text("\n".join(lines[written]))
+    report = inspect(tmp_path / "a")
+    assert "label (score): numbers from 0 to 7.375" in report
+    ((_, spec),) = blocks(report).items()
+    assert (spec["data"]["regression"], spec["labels"], spec["gate"]["metric"]) == (True, None, "pearson")
+    assert spec["data"]["fields"] == {"label": "score"}
+    assert "bad rows for a: 0 of 60" in report
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == 60
+
+
+def test_a_question_with_its_context_is_one_text(tmp_path: Path) -> None:
+    def asked(context: str) -> dict[str, Any]:
+        return {"context": context, "qas": [{"id": context, "question": "Who?", "answers": []}]}
+
+    paragraphs = [asked(f"Mara {i}") for i in range(20)]
+    for name, extra in (("train", "mara  3"), ("dev", "")):
+        found = [*paragraphs, asked(extra)] if extra else [asked("Mara 5"), asked("Velt")]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"data": [{"paragraphs": found}]}))
+    report = inspect(tmp_path)
+    assert "duplicates: 1 rows repeat a text" in report
+    assert "leakage: 1 of 2 dev rows" in report
+    assert "characters at 5%, 50%, 95%: 11, 12, 12" in report
+
+
+def test_case_and_spaces_make_no_other_text(tmp_path: Path) -> None:
+    rows = [*ROWS, ("The Tool 3 is  BAD", "no"), ("THE TOOL 0 is bad", "no")]
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"{t},{n}\n" for t, n in rows))
+    assert "duplicates: 2 rows" in inspect(tmp_path / "a.csv")
+
+
+def test_the_delimiter_told_to_excel_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sep=;\ntext;label\n" + "".join(f"{t};{n}\n" for t, n in ROWS))
+    with pytest.raises(UserError, match=r"a\.csv:1: 'sep=;' is for Excel"):
+        inspect(tmp_path / "a.csv")
+
+
+def test_sentences_side_by_side_are_no_header(tmp_path: Path, params: Params) -> None:
+    rows = "".join(
+        f"The little tool number {i} is good.\t第{i}件小工具很好用，我们都喜欢。\n" for i in range(30)
+    )
+    (tmp_path / "a.tsv").write_text(rows, encoding="utf-8")
+    report = inspect(tmp_path / "a.tsv")
+    assert "a.tsv: tsv, 30 rows" in report
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["languages"]) == ("sequence_to_sequence", ["zh"])
+    assert spec["data"]["fields"] == {"source": 0, "target": 1}
+    assert read(spec, params, tmp_path / "out")["train_examples"] == 24
+
+
+def test_chinese_columns_and_files_are_known(tmp_path: Path, params: Params) -> None:
+    def table(rows: int, start: int) -> str:
+        cells = (
+            f"{i},这家店的服务{i},{'好' if i % 3 else '坏'},{'网' if i % 2 else '店'}\n"
+            for i in range(start, start + rows)
+        )
+        return "编号,内容,情感,来源\n" + "".join(cells)
+
+    _put(
+        tmp_path / "mine",
+        {"训练集.csv": table(40, 0), "验证集.csv": table(6, 40), "测试集.csv": table(6, 50)},
+    )
+    ((_, spec),) = blocks(inspect(tmp_path / "mine")).items()
+    data = spec["data"]
+    assert (data["train"], data["dev"], data["test"]) == ("训练集.csv", "验证集.csv", "测试集.csv")
+    assert data["fields"] == {"id": "编号", "text": "内容", "label": "情感"}
+    read(spec, params, tmp_path / "out")
+    assert next(iter(read_jsonl(tmp_path / "out/dev.jsonl")))["id"] == "40"
+
+
+@pytest.mark.parametrize(
+    ("row", "family", "fields"),
+    [
+        ({"句子1": "工具{}", "句子2": "店{}", "标签": "是|否"}, "sequence_classification", {"text": "句子1", "pair": "句子2", "label": "标签"}),
+        ({"问题": "谁{}？", "文章": "{}韦玛", "答案": "韦玛"}, "span_extraction", {"question": "问题", "context": "文章", "answer": "答案"}),
+        ({"原文": "学而时习之{}", "译文": "学了又时常温习{}"}, "sequence_to_sequence", {"source": "原文", "target": "译文"}),
+        ({"document": "long text {}", "summary": "text {}"}, "sequence_to_sequence", {"source": "document", "target": "summary"}),
+        ({"id": "{}", "article": "long text {}", "highlights": "text {}"}, "sequence_to_sequence", {"source": "article", "target": "highlights"}),
+        ({"translation": {"en": "a tool {}", "de": "ein Werkzeug {}"}}, "sequence_to_sequence", {"source": "translation.en", "target": "translation.de"}),
+        ({"source": "web|app", "review": "a tool {}", "stars": "1|2|3|4"}, "sequence_classification", {"text": "review", "label": "stars"}),
+        ({"question": "is it {}", "passage": "it is {}", "answer": True}, "sequence_classification", {"text": "question", "pair": "passage", "label": "answer"}),
+        ({"text": "a tool {}", "summary": "tool {}", "label": "good|bad"}, "sequence_classification", None),
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_their_names(
+    tmp_path: Path, params: Params, row: dict[str, Any], family: str, fields: dict[str, str] | None
+) -> None:
+    def filled(value: Any, i: int) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(part, i) for key, part in value.items()}
+        if isinstance(value, bool):
+            return i % 2 == 0
+        return value.split("|")[i % (value.count("|") + 1)].format(i)
+
+    lines = [json.dumps(filled(row, i)) for i in range(30)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    report = inspect(tmp_path / "a.jsonl")
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["data"].get("fields")) == (family, fields)
+    assert "bad rows for a: 0 of 30" in report
+    read(spec, params, tmp_path / "out")
+
+
+def test_a_dialogue_is_proposed_where_it_can_be_read(tmp_path: Path) -> None:
+    def report(key: str, turns: list[Any]) -> str:
+        rows = [{"id": i, key: [*turns[:-1], turns[-1]]} for i in range(30)]
+        (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        return inspect(tmp_path / "a.jsonl")
+
+    said = report("messages", [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Good day"}])
+    ((_, spec),) = blocks(said).items()
+    assert (spec["family"], spec["data"]["fields"]) == ("dialogue", {"turns": "messages"})
+    assert "characters at 5%, 50%, 95%: 11, 11, 11" in said
+    for key, turns in (
+        ("turns", ["hi", "hello"]),
+        ("conversations", [{"who": "human", "says": "hi"}, {"who": "bot", "says": "hello"}]),
+    ):
+        said = report(key, turns)
+        assert "\ntasks:" not in said
+        assert f"No dialogue here can be read: {key} must be a list of turns with role" in said
+
+
+def _reads_all_or_tells(report: str, told: str) -> bool:
+    """Whether a block is there; then no row is bad for it, and otherwise it is told why there is none."""
+    if "\ntasks:" in report:
+        assert ": 0 of 30" in report
+        return True
+    assert told in report
+    return False
+
+
+@pytest.mark.parametrize("tags", ["B I O", "B_person I_person O", "NOUN VERB ADV"])
+@pytest.mark.parametrize("form", ["conll", "jsonl"])
+def test_tags_of_another_make_are_proposed_where_they_can_be_read(
+    tmp_path: Path, tags: str, form: str
+) -> None:
+    one, two, three = tags.split()
+    row = {"tokens": ["Mara", "Velt", "slept", "here"], "tags": [one, two, three, three]}
+    lines = f"Mara {one}\nVelt {two}\nslept {three}\nhere {three}\n\n"
+    (tmp_path / "a").write_text({"conll": lines, "jsonl": f"{json.dumps(row)}\n"}[form] * 30)
+    report = inspect(tmp_path / "a")
+    assert f"a: {form}, 30 rows" in report
+    if "_" not in tags and _reads_all_or_tells(report, "and these are "):
+        ((_, spec),) = blocks(report).items()
+        assert spec["family"] == "token_classification"
+        assert spec["labels"] == {"B": ["entity"], "N": ["ADV", "NOUN", "VERB"]}[tags[0]]
+
+
+@pytest.mark.parametrize(
+    "names", [("role", "content", "user", "assistant"), ("from", "value", "human", "gpt")]
+)
+def test_chats_are_proposed_where_they_can_be_read(tmp_path: Path, names: tuple[str, ...]) -> None:
+    role, text, one, other = names
+    turns = [{role: one, text: "Hi"}, {role: other, text: "Good day"}]
+    (tmp_path / "a.jsonl").write_text((json.dumps({"messages": turns}) + "\n") * 30)
+    report = inspect(tmp_path / "a.jsonl")
+    assert "characters at 5%, 50%, 95%: 11, 11, 11" in report
+    if _reads_all_or_tells(report, "No dialogue here can be read: messages must be"):
+        ((_, spec),) = blocks(report).items()
+        assert (spec["family"], spec["data"]["fields"]) == ("dialogue", {"turns": "messages"})
+
+
+def test_what_was_looked_for_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"said": f"tool {i}"}) + "\n" for i in range(30)))
+    report = inspect(tmp_path / "a.jsonl")
+    assert "No column looks like labels, so which task this is cannot be told. Looked for were:" in report
+    assert "a column of 2 to 200 different values, or of numbers with fractions" in report
+    assert "document and summary" in report
 
 
 def _label_studio(number: int) -> dict[str, Any]:

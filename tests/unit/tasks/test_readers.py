@@ -38,7 +38,8 @@ def run(tmp_path: Path, params: Params, make_task: Any) -> Prepare:
             path = raw / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        keys = data.pop("task", {})
+        keys = dict(data.pop("task", {}))
+        data |= keys.pop("data", {})
         task = make_task(name, data={"path": str(raw), "train": next(iter(files), None), **data}, **keys)
         changed = params.model_copy(update={"tasks": {name: task}})
         prepare(changed, name, tmp_path / "out")
@@ -766,7 +767,7 @@ def test_ids_that_begin_anew_in_each_split_are_replaced(run: Prepare) -> None:
         ({"fields": {"label": ["a", "b"]}}, r"fields.label: expected a name or a number, found \['a', 'b'\]"),
         (
             {"options": {"separator": "|"}},
-            "options.separator: it divides the labels of a text, with multi_label",
+            "options.separator: it divides the labels of a text, with data.multi_label",
         ),
         ({"fields": {"label": 1.5}}, "fields.label: expected a name or a number, found 1.5"),
         (
@@ -913,7 +914,7 @@ def test_a_region_without_a_label_is_a_bad_row_and_a_remark_on_one_is_not(run: P
 def test_annotations_of_another_kind_than_the_family_s_are_bad_rows(
     run: Prepare, form: str, name: str, item: Any, told: str
 ) -> None:
-    task = {"multi_label": True, "gate": {"metric": "micro_f1"}} if name == "sentiment" else {}
+    task = {"data": {"multi_label": True}, "gate": {"metric": "micro_f1"}} if name == "sentiment" else {}
     with pytest.raises(UserError, match=rf"a\.json:\S+: {told}"):
         run(name, {"a.json": json.dumps([item])}, format=form, task=task)
 
@@ -986,7 +987,7 @@ def test_label_studio_s_json_min_and_doccano_s_json_are_read(run: Prepare) -> No
     )
     assert sorted(e["label"] for e in found) == ["negative"] * 10 + ["positive"] * 10
     several = [{**row, "mood": {"choices": ["positive", "negative"]}} for row in named]
-    task = {"multi_label": True, "gate": {"metric": "micro_f1"}}
+    task = {"data": {"multi_label": True}, "gate": {"metric": "micro_f1"}}
     found = _all(run("sentiment", {"a.json": json.dumps(several)}, format="label_studio", task=task))
     assert {tuple(e["label"]) for e in found} == {("positive", "negative")}
     listed = [{"id": i, "text": f"Mara {i}", "label": [[0, 4, "person"]]} for i in range(20)]
@@ -1093,7 +1094,11 @@ def test_the_types_of_head_and_tail_are_renamed_as_labels_are(run: Prepare) -> N
         run("relations", {"a.jsonl": json.dumps(row)}, format="jsonl", train="a.jsonl", label_names=names)
 
 
-MULTI: dict[str, Any] = {"labels": ["food", "price"], "multi_label": True, "gate": {"metric": "micro_f1"}}
+MULTI: dict[str, Any] = {
+    "labels": ["food", "price"],
+    "data": {"multi_label": True},
+    "gate": {"metric": "micro_f1"},
+}
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "jsonl", "text"])
@@ -1231,7 +1236,7 @@ def test_files_of_macos_are_left_out_and_capitals_read(run: Prepare) -> None:
     [("1_000", "found '1_000'$"), ("3,5", "found '3,5'; its decimal sign has to be a point")],
 )
 def test_numbers_as_others_write_them_are_told(run: Prepare, label: str, told: str) -> None:
-    task = {"labels": None, "regression": True, "gate": {"metric": "pearson"}}
+    task = {"labels": None, "data": {"regression": True}, "gate": {"metric": "pearson"}}
     content = json.dumps({"text": "good", "label": label})
     with pytest.raises(UserError, match=rf"a\.jsonl:1: label: expected a number, {told}"):
         run("sentiment", {"a.jsonl": content}, format="jsonl", task=task)

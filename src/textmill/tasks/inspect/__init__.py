@@ -11,21 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from textmill.corpus.language import identify
 from textmill.params import Task, TaskData
-from textmill.tasks.inspect.columns import Shape, keys, leaves, shape, text_of
-from textmill.tasks.inspect.formats import ROWS, Found, detect, whole
+from textmill.tasks.inspect.columns import (
+    SAMPLE,
+    UNTOLD,
+    Shape,
+    labelled,
+    languages,
+    leaves,
+    related,
+    said,
+    shape,
+    text_of,
+)
+from textmill.tasks.inspect.formats import Found
 from textmill.tasks.inspect.layout import Layout, Names, find
-from textmill.tasks.readers.files import File, open_files
+from textmill.tasks.inspect.splits import read
+from textmill.tasks.readers.files import open_files
 from textmill.tasks.readers.prepare import problem_of
 from textmill.tasks.readers.row import lookup, shorten
 from textmill.tasks.readers.table import READERS
-from textmill.tasks.readers.tables import halves, parse_json
 
 __all__ = ["inspect"]
 
 BAD_SHOWN = 3
-SAMPLE = 500  # texts whose language is identified
 METRICS = {
     "sequence_classification": "accuracy",
     "relation_classification": "macro_f1",
@@ -45,85 +54,60 @@ def inspect(path: str | Path) -> str:
     """
     path = Path(path)
     layout = find(path)
-    names, tables = _read(layout)
+    names, tables, left = read(layout)
     found = tables["train"]
     kind = (
-        Shape("token_classification", "text", *_brat_labels(layout))
+        labelled("token_classification", "text", _brat_labels(layout, "T"))
         if layout.form == "brat"
         else shape(found)
     )
     lines = [f"{path}"]
     for split, table in tables.items():
-        more = " (the first ones)" if len(table.rows) >= ROWS else ""
-        lines.append(f"{split}: {_shown(names[split])}: {table.format}, {len(table.rows):,} rows{more}")
+        shown = path.name if path.is_file() and names[split] == "." else _shown(names[split])
+        lines.append(f"{split}: {shown}: {table.format}, {len(table.rows):,} rows")
         lines += [f"  {note}" for note in table.notes]
+    lines += [f"left out: {file}" for file in left]
     if layout.left:
         lines.append(f"left out: {shorten(', '.join(layout.left), 200)}")
+    here = Path.cwd()
+    if any(path.resolve() == place for place in (here, here / "data", *here.parents)):
+        lines.append(
+            "the pipeline writes below this path, which DVC does not take: "
+            "move the files to a folder of their own, such as data/raw/mine"
+        )
     lines += ["", *_columns(found), "", *_texts(found, kind)]
-    train = {text_of(row, kind) for row in found.rows}
+    train = {said(row, kind) for row in found.rows}
     lines.append(f"duplicates: {len(found.rows) - len(train):,} rows repeat a text")
     for split, table in tables.items():
         if split != "train":
-            leaked = sum(text_of(row, kind) in train for row in table.rows)
+            leaked = sum(said(row, kind) in train for row in table.rows)
             lines.append(f"leakage: {leaked:,} of {len(table.rows):,} {split} rows are in train too")
     if kind.family is None:
-        told = "No column looks like labels, so which task this is cannot be told."
+        told = UNTOLD
         if found.format == "text":
-            told += " Take the lines apart with data.options.pattern: a regular expression with named groups."
+            told += (
+                "\nTake the lines apart with data.options.pattern: a regular expression with named groups."
+            )
         return "\n".join([*lines, "", told])
-    blocks = _blocks(path, layout.folder, names, found, kind)
+    blocks = _blocks(path, names, found, kind, _relations(layout, found))
     for name, block in blocks.items():
-        lines += _bad_rows(name, block)
+        problems, count = _problems(block)
+        lines.append(f"bad rows for {name}: {len(problems):,} of {count:,}")
+        if problems:
+            lines[-1] += "; mend them, or set data.on_bad_row: skip"
+            lines += problems[:BAD_SHOWN]
+        if kind.told and len(problems) == count:
+            return "\n".join([*lines, "", kind.told])
     return "\n".join([*lines, "", _yaml(blocks)])
 
 
-def _read(layout: Layout) -> tuple[dict[str, Names], dict[str, Found]]:
-    """The files and rows of each split: of several files, the first of the same form as train's."""
-    names = dict(layout.names)
-    tables = {"train": _table(layout, names["train"])}
-    first = tables["train"]
-    for split, key in first.keys.items():
-        if split != "train":
-            file = open_files(layout.folder, str(names["train"]))[0]
-            rows = parse_json(file, first.options.get("encoding"))[key][:ROWS]
-            names[split], tables[split] = names["train"], whole(file, Found("jsonl", rows))
-    for split in [split for split in names if split not in tables]:
-        candidates: list[Names] = [*layout.other.get(split, [])] or [names[split]]
-        for name in candidates:
-            table = _table(layout, name)
-            if table.format == first.format and keys(table.rows) == keys(first.rows):
-                names[split], tables[split] = name, table
-                break
-        else:
-            first.notes.append(f"{split}: {_shown(names[split])} is of another form, and is left out")
-            del names[split]
-    return names, tables
-
-
-def _table(layout: Layout, names: Names) -> Found:
-    """The rows of a split."""
-    files = open_files(layout.folder, names)
-    if layout.form == "pairs":
-        one, other = ([line for f in part for line in f.lines()] for part in halves(files, "train"))
-        return Found("pairs", [{"source": a, "target": b} for a, b in zip(one, other, strict=False)][:ROWS])
-    if layout.form == "brat":
-        return Found("brat", [{"text": f.text()} for f in files if f.name.endswith(".txt")][:ROWS])
-    if len(files) > 1:  # a pattern: each file is an example
-        rows = [{"text": _text(file)} for file in files[:ROWS]]
-        return Found("text", rows, {"unit": "file"})
-    return detect(files[0])
-
-
-def _text(file: File) -> str:
-    return file.content.decode("utf-8", "replace")
-
-
-def _brat_labels(layout: Layout) -> tuple[list[str], Counter[str]]:
+def _brat_labels(layout: Layout, kind: str) -> Counter[str]:
+    """How many annotations of each label there are, T for spans and R for relations."""
     counts: Counter[str] = Counter()
-    for file in open_files(layout.folder, layout.names["train"]):
+    for file in open_files(layout.path, layout.names["train"]):
         if file.name.endswith(".ann"):
-            counts.update(re.findall(r"^T\S+\t(\S+) ", file.text(), re.MULTILINE))
-    return sorted(counts), counts
+            counts.update(re.findall(rf"^{kind}\S+\t(\S+) ", file.text(), re.MULTILINE))
+    return counts
 
 
 def _shown(names: Names) -> str:
@@ -146,12 +130,15 @@ def _texts(found: Found, kind: Shape) -> list[str]:
     texts = [text_of(row, kind) for row in found.rows]
     lengths = np.array([len(text) for text in texts])
     quantiles = ", ".join(f"{int(q)}" for q in np.quantile(lengths, [0.05, 0.5, 0.95]))
-    languages = ", ".join(f"{code} {share:.0%}" for code, share in _languages(texts)[:5])
+    shares = ", ".join(f"{code} {share:.0%}" for code, share in languages(texts)[:5])
     lines = [
         f"text ({kind.text}): characters at 5%, 50%, 95%: {quantiles}; the longest {lengths.max():,}",
-        f"languages: {languages}",
+        f"languages{f' of {SAMPLE} texts' if len(texts) > SAMPLE else ''}: {shares}",
         f"empty texts: {sum(not text.strip() for text in texts):,}",
     ]
+    if kind.numbers:
+        low, high, mean = min(kind.numbers), max(kind.numbers), float(np.mean(kind.numbers))
+        lines.append(f"label ({kind.fields['label']}): numbers from {low:g} to {high:g}, mean {mean:.3g}")
     if kind.counts:
         total = sum(kind.counts.values())
         shown = ", ".join(
@@ -161,35 +148,30 @@ def _texts(found: Found, kind: Shape) -> list[str]:
     return lines
 
 
-def _languages(texts: list[str]) -> list[tuple[str, float]]:
-    """The languages of some texts and their shares; short texts are put together, for one says too little."""
-    chosen = texts[:: max(1, len(texts) // SAMPLE)][:SAMPLE]
-    joined = [" ".join(chosen[i : i + 5]) for i in range(0, len(chosen), 5)]
-    counts = Counter(identify(joined)["language"].to_list())
-    return [(code, count / len(joined)) for code, count in counts.most_common()]
-
-
 def _blocks(
-    path: Path, folder: Path, names: dict[str, Names], found: Found, kind: Shape
+    path: Path, names: dict[str, Names], found: Found, kind: Shape, relations: Counter[str]
 ) -> dict[str, dict[str, Any]]:
     """The block for params.yaml, ready to be pasted; of joint data a second one, for relations."""
-    blocks = {_name(path): _block(folder, names, found, kind)}
-    relations = Counter(
-        relation["type"]
-        for row in found.rows
-        if found.format == "spert"
-        for relation in row.get("relations", [])
-    )
+    blocks = {_name(path): _block(path, names, found, kind)}
     if relations:
-        both = Shape("relation_classification", "text", ["none", *sorted(relations)])
-        block = _block(folder, names, found, both)
-        block["data"]["options"] = {**found.options, "none": "none"}
+        none = "none" if "none" not in relations else "no relation"
+        both = Shape("relation_classification", "text", [none, *sorted(relations)])
+        block = _block(path, names, found, both)
+        block["data"]["options"] = {**found.options, "none": none}
         blocks[f"{_name(path)}-relations"] = block
     return blocks
 
 
-def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
-    """What the block's reader says against the rows of the files, all of them."""
+def _relations(layout: Layout, found: Found) -> Counter[str]:
+    """How many relations of each label stand beside the entities of train."""
+    if layout.form == "brat":
+        return _brat_labels(layout, "R")
+    given = [part for row in found.rows for part in related(row, found.format)]
+    return Counter(label for label in given if isinstance(label, str) and label)
+
+
+def _problems(block: dict[str, Any]) -> tuple[list[str], int]:
+    """What the block's reader says against the rows of the files, and of how many, all of them."""
     data = TaskData.model_validate_json(json.dumps(block["data"]))
     labels = tuple(block["labels"]) if block["labels"] else None
     task = Task.model_construct(family=block["family"], labels=labels, data=data)
@@ -201,20 +183,20 @@ def _bad_rows(name: str, block: dict[str, Any]) -> list[str]:
                 problem = row.problem or problem_of(row.example or {}, task)
                 if problem:
                     problems.append(f"  {row.place}: {problem}")
-    what = f"bad rows for {name}: {len(problems):,} of {count:,}"
-    if not problems:
-        return [what]
-    return [f"{what}; mend them, or set data.on_bad_row: skip", *problems[:BAD_SHOWN]]
+    return problems, count
 
 
-def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, Any]:
+def _block(path: Path, names: dict[str, Names], found: Found, kind: Shape) -> dict[str, Any]:
     family = kind.family or ""
-    texts = [lookup(row, "target") if found.format == "pairs" else text_of(row, kind) for row in found.rows]
-    languages = [code for code, share in _languages(texts) if share >= 0.1 and code != "und"]
-    data: dict[str, Any] = {"format": found.format, "path": str(folder)}
+    texts = [
+        str(lookup(row, kind.fields["target"])) if "target" in kind.fields else text_of(row, kind)
+        for row in found.rows
+    ]
+    spoken = [code for code, share in languages(texts) if share >= 0.1 and code != "und"]
+    data: dict[str, Any] = {"format": found.format, "path": str(path)}
     data |= {split: list(name) if isinstance(name, tuple) else name for split, name in names.items()}
-    if kind.multi_label:
-        data["multi_label"] = True
+    data |= {"multi_label": True} if kind.multi_label else {}
+    data |= {"regression": True} if kind.numbers else {}
     if options := {**found.options, **kind.options}:
         data["options"] = options
     # These tell the reader how the table is built, so they are named though the columns are called so.
@@ -225,11 +207,15 @@ def _block(folder: Path, names: dict[str, Names], found: Found, kind: Shape) -> 
     return {
         "family": family,
         "model": MODELS.get(family, "encoder"),
-        "languages": languages or ["en"],
+        "languages": spoken or ["en"],
         "labels": kind.labels,
         "data": data,
         "finetune": {"budget": {"epochs": 4}},
-        "gate": {"metric": METRICS[family], "min": None, "above_baseline": True},
+        "gate": {
+            "metric": "pearson" if kind.numbers else METRICS[family],
+            "min": None,
+            "above_baseline": True,
+        },
     }
 
 

@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from charset_normalizer import from_bytes
-
 from textmill.errors import UserError
+from textmill.tasks.inspect import encodings
 from textmill.tasks.inspect.layout import WORDS
 from textmill.tasks.readers.conll import columns_of, layout
 from textmill.tasks.readers.documents import SEMEVAL_LINE, parts
@@ -22,35 +22,38 @@ from textmill.tasks.readers.files import File
 from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.tables import parse_json, parse_parquet
 from textmill.tasks.readers.tags import find_scheme
-from textmill.words import has_han, join_tokens
+from textmill.words import has_han, join_tokens, words
 
-ROWS = 20000  # rows that are looked at
 LABELLED = re.compile(r"(?P<label>\S+)\s+(?P<text>.+)")
-TAG = r"(O|[BIESLUM]-\S+)"
+TAG = r"(O|[BIESLUM][-_]\S+)"
 DIVIDER = re.compile(r"__\w+__")
+TAGS = 60  # kinds of tags that a language has at most
 NUMBER = re.compile(r"[\d.,-]+")
 LONG = 40  # characters that few names of columns have
 FREQUENT = 5  # rows that have each value of a column of labels
-SAMPLE = 1_000_000  # bytes by which an encoding is told
-# What text is written in where it is not Unicode; relatives of them (cp949 beside euc_kr) only confuse.
-ENCODINGS = ["gb18030", "big5", "cp1252", "cp1251", "koi8_r", "shift_jis", "euc_jp", "euc_kr"]
 
 
 @dataclass
 class Found:
-    """A format with the reader's options, its first rows (mappings or lists), and what was noticed."""
+    """A format with the reader's options, the rows (mappings or lists), and what was noticed."""
 
     format: str
     rows: list[Any]
     options: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)  # split -> list of it, where one JSON file has several
+    encoding: str | None = (
+        None  # of what is not ASCII; utf-8 where the reader needs none named, None of ASCII
+    )
 
 
-def detect(file: File) -> Found:
-    """The format of a file. Raises UserError where it is empty or broken."""
+def detect(file: File, like: Found | None = None) -> Found:
+    """The format of a file; what another of the same data is ``like`` helps with its encoding and header.
+
+    Raises UserError where the file is empty or broken.
+    """
     if file.content.startswith(b"PAR1"):
-        return whole(file, Found("parquet", parse_parquet(file).head(ROWS).to_dicts()))
+        return whole(file, Found("parquet", parse_parquet(file).to_dicts()))
     options: dict[str, Any] = {}
     notes: list[str] = []
     if wide := _utf16(file.content):
@@ -61,12 +64,23 @@ def detect(file: File) -> Found:
     except UserError as error:
         if wide:
             raise
-        options["encoding"], told = _encoding(file.content)
+        known = like.options.get("encoding") if like else None
+        if known and encodings.fits(file.content, known):
+            options["encoding"], told = known, f"read as {known} like the other files"
+        else:
+            options["encoding"], told = encodings.guess(file.content)
         notes = [f"encoding: {str(error).partition(';')[0]}; {told}"]
-        lines = file.lines(options["encoding"])
+        numbered = list(file.numbered(options["encoding"]))
+        lines = [line for _, line, problem in numbered if not problem]
+        if len(lines) < len(numbered):
+            notes.append(f"lines that are not {options['encoding']}: {len(numbered) - len(lines):,}")
     filled = [line for line in lines if line.strip()]
     if not filled:
         raise UserError(f"{file.name}: the file is empty")
+    if re.fullmatch('"?sep=."?', filled[0]):
+        raise UserError(
+            f"{file.name}:1: {filled[0]!r} is for Excel, and would be read as the header; take the line out"
+        )
     if filled[0].lstrip()[:1] in "[{":
         found = whole(file, _json(file, options.get("encoding"), filled))
     elif sum(bool(SEMEVAL_LINE.fullmatch(line)) for line in filled[:90]) > len(filled[:90]) // 4:
@@ -74,10 +88,12 @@ def detect(file: File) -> Found:
     elif _is_conll(lines):
         found = _conll(lines)
     else:
-        found = _table(file, filled) or _lines(filled)
+        found = _table(file, filled, like) or _lines(filled)
     if not found.rows:
         raise UserError(f"{file.name}: there are no rows below the header")
-    return Found(found.format, found.rows, {**options, **found.options}, notes + found.notes, found.keys)
+    encoding = options.get("encoding") or (None if file.content.isascii() else "utf-8")
+    options |= found.options
+    return Found(found.format, found.rows, options, notes + found.notes, found.keys, encoding)
 
 
 def whole(file: File, found: Found) -> Found:
@@ -109,6 +125,8 @@ def _is_whole(row: Any, form: str) -> bool:
             named = [label[2] if isinstance(label, list) else label for label in labels]
             named += [entity["label"] for entity in row.get("entities", [])]
         elif form == "spert":
+            if not isinstance(row["tokens"], list):
+                return False
             named = [*row["tokens"], *row.get("tags", [])]
             named += [part["type"] for key in ("entities", "relations") for part in row.get(key, [])]
         elif isinstance(row, dict) and isinstance(row.get("spans"), list):
@@ -133,32 +151,6 @@ def _utf16(content: bytes) -> str | None:
     return name if "\n" in text and "\0" not in text and "\ufffd" not in text else None
 
 
-def _encoding(content: bytes) -> tuple[str, str]:
-    """The likeliest encoding of bytes that are not UTF-8, and why."""
-    broken, whole = 0, 0
-    for line in content.split(b"\n"):
-        if not line.isascii():
-            try:
-                line.decode()
-                whole += 1
-            except UnicodeDecodeError:
-                broken += 1
-    if whole > broken:
-        return (
-            "latin-1",
-            f"but {whole:,} lines are and {broken:,} are not: the encodings are mixed, mend the file",
-        )
-    lines = content[:SAMPLE].splitlines(keepends=True)
-    # The last line may be cut within a character.
-    likely = from_bytes(b"".join(lines[:-1] or lines), cp_isolation=ENCODINGS).best()
-    name = likely.encoding if likely else "latin-1"
-    try:
-        content.decode(name)
-    except UnicodeDecodeError:
-        name = "latin-1"
-    return name, f"read as {name}"
-
-
 def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
     if found := _json_lines(filled):
         return found
@@ -170,10 +162,10 @@ def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
             for article in articles for p in parts(article, "paragraphs") for q in parts(p, "qas")
             if isinstance(q, dict)
         ]  # fmt: skip
-        return Found("squad", rows[:ROWS])
+        return Found("squad", rows)
     first = next((row for row in tree if isinstance(row, dict)), {}) if isinstance(tree, list) else {}
-    if "tokens" in first:
-        rows = tree[:ROWS]
+    if "tokens" in first and {"entities", "tags"} & first.keys():
+        rows = tree
         whole_ones = [row for row in rows if _is_whole(row, "spert")]
         options = joining([row["tokens"] for row in whole_ones])
         for row in whole_ones:
@@ -185,36 +177,51 @@ def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
         options = {} if field_name == "text" else {"text_field": field_name}
         rows = [
             {"text": row["data"].get(field_name, ""), **row} if _is_whole(row, "label_studio") else row
-            for row in tree[:ROWS]
+            for row in tree
         ]
         return Found("label_studio", rows, options)
     if isinstance(tree, dict) and (lists := _lists(tree)):
         keys = {
             split: next((key for key in lists if key.lower() in words), "") for split, words in WORDS.items()
         }
-        keys = {split: key for split, key in keys.items() if key} or {"train": lists[0]}
+        keys = {split: key for split, key in keys.items() if key}
+        if not keys:
+            left = [f"{key} ({len(tree[key]):,})" for key in lists[1:]]
+            notes = [f"other lists, left out: {', '.join(left)}"] if left else []
+            return Found("jsonl", tree[lists[0]], {"key": lists[0]}, notes)
         if "train" in keys:
             left = [f"{key} ({len(tree[key]):,})" for key in lists if key not in keys.values()]
             notes = [f"lists that are no split: {', '.join(left)}"] if left else []
-            return Found("jsonl", tree[keys["train"]][:ROWS], {"key": dict(keys)}, notes, keys)
-    return Found("jsonl", (tree if isinstance(tree, list) else [tree])[:ROWS])
+            return Found("jsonl", tree[keys["train"]], {"key": dict(keys)}, notes, keys)
+    return Found("jsonl", tree if isinstance(tree, list) else [tree])
 
 
 def _json_lines(filled: Sequence[str]) -> Found | None:
-    """Records line by line; None where the file is one JSON document."""
-    try:
-        rows = [json.loads(line) for line in filled[:ROWS]]
-    except (ValueError, RecursionError):
+    """Records line by line, None in place of a broken one; None where the file is one JSON document."""
+    rows = []
+    for line in filled:
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError):
+            if not rows:
+                return None
+            rows.append(None)
+    if rows.count(None) > len(rows) / 2:
         return None
     if len(filled) == 1:
         only = rows[0]
         if isinstance(only, list) and any(isinstance(part, (dict, list)) for part in only):
             return None
-        if isinstance(only, dict) and (_lists(only) and not _is_doccano(only) and "spans" not in only):
+        if isinstance(only, dict) and (_lists(only) and not _is_record(only)):
             return None
     records = [row for row in rows if isinstance(row, dict)]
     doccano = any(map(_is_doccano, records)) or sum(map(_has_names, records)) > len(records) / 2
     return Found("doccano" if doccano else "jsonl", rows)
+
+
+def _is_record(row: dict[str, Any]) -> bool:
+    """Whether an object with lists in it is an example by itself, and not a document of several."""
+    return _is_doccano(row) or bool({"spans", "turns", "messages", "conversations", "tokens"} & row.keys())
 
 
 def _has_names(row: dict[str, Any]) -> bool:
@@ -246,14 +253,28 @@ def _semeval(lines: Sequence[str]) -> Found:
         if match := SEMEVAL_LINE.fullmatch(line):
             label = lines[number + 1].strip() if number + 1 < len(lines) else ""
             rows.append({"text": match.group(2), "label": label})
-    return Found("semeval", rows[:ROWS])
+    return Found("semeval", rows)
 
 
 def _is_conll(lines: Sequence[str]) -> bool:
-    """Whether lines are a token and a tag each, with empty lines between."""
+    """Whether lines are a token and a tag each, with empty lines between.
+
+    Other tags than of entities, bare ones or parts of speech, are told by how few there are.
+    """
+    if all(line.strip() for line in lines[:2000]):
+        return False
     shown = [line for line in lines[:400] if line.strip()]
     tags = sum(bool(re.fullmatch(rf"\S+(\s+\S+){{0,2}}\s+{TAG}", line)) for line in shown)
-    return tags > 0.9 * len(shown) and any(not line.strip() for line in lines[:2000])
+    if tags > 0.9 * len(shown):
+        return True
+    cells = [line.split() for line in lines if line.strip()]
+    sentences = sum(bool(line.strip()) and not below.strip() for line, below in pairwise([*lines, ""]))
+    kinds = {row[-1] for row in cells}
+    return (
+        len(cells) > 2 * sentences
+        and {len(row) for row in cells} <= {2}
+        and len(kinds) <= min(TAGS, len(cells) / 10)
+    )
 
 
 def _conll(lines: Sequence[str]) -> Found:
@@ -267,16 +288,17 @@ def _conll(lines: Sequence[str]) -> Found:
             sentences[-1].append(columns)
         elif sentences[-1]:
             sentences.append([])
-    sentences = [sentence for sentence in sentences if sentence][:ROWS]
+    sentences = sentences = [sentence for sentence in sentences if sentence]
     tokens = [[columns[0] for columns in sentence] for sentence in sentences]
-    tags = [[columns[-1] for columns in sentence] for sentence in sentences]
+    # B_person is counted as B-person, whether or not the reader takes it.
+    tags = [[re.sub("^([BIESLUM])_", r"\1-", columns[-1]) for columns in sentence] for sentence in sentences]
     options = joining(tokens)
     texts = [join_tokens(sentence, options.get("join"))[0] for sentence in tokens]
     rows = [{"text": text, "tags": row} for text, row in zip(texts, tags, strict=True)]
     scheme = scheme_of(tags)
     if scheme == "bmes":
         options["scheme"] = scheme
-    return Found("conll", rows, options, [f"tags: {scheme.upper()}"])
+    return Found("conll", rows, options)
 
 
 def scheme_of(sentences: Sequence[Sequence[str]]) -> str:
@@ -292,14 +314,14 @@ def joining(sentences: Sequence[Sequence[str]]) -> dict[str, Any]:
     return {"join": ""} if single > 0.9 * len(tokens) and 2 * sum(map(has_han, tokens)) > len(tokens) else {}
 
 
-def _table(file: File, lines: Sequence[str]) -> Found | None:
+def _table(file: File, lines: Sequence[str], like: Found | None) -> Found | None:
     """Rows by the delimiter that cuts most lines into the same number of cells, at least two.
 
     Raises UserError where the first line has another number, for by it the reader counts.
     """
     shown = lines[:500]
     best, share = "", 0.0
-    quoted = _is_quoted(lines[:ROWS])
+    quoted = _is_quoted(lines)
     for delimiter in ("\t", ",", ";", "|"):
         widths = Counter(len(cells) for cells in _cells(shown, delimiter, quoted))
         width, count = widths.most_common(1)[0]
@@ -307,7 +329,7 @@ def _table(file: File, lines: Sequence[str]) -> Found | None:
             best, share = delimiter, count / sum(widths.values())
     if not best or share < 0.8:
         return None
-    rows = _cells(lines[:ROWS], best, quoted)
+    rows = _cells(lines, best, quoted)
     width = Counter(len(row) for row in rows).most_common(1)[0][0]
     odd = sum(len(row) != width for row in rows)
     if len(rows[0]) != width:
@@ -323,7 +345,11 @@ def _table(file: File, lines: Sequence[str]) -> Found | None:
         options["quoting"] = True
     rows = [row for row in rows if len(row) == width]
     names = [cell.strip() for cell in rows[0]]  # as the reader takes them
-    if not _is_header(names, rows[1:]):
+    first = like.rows[0] if like and like.format == kind else None
+    is_header = _is_header(names, rows[1:]) if first is None else names == list(first)
+    if isinstance(first, dict) and not is_header:  # of other columns, or of none
+        is_header = _is_header(names, rows[1:])
+    if not is_header:
         return Found(kind, rows, {**options, "header": False}, notes)
     return Found(kind, [dict(zip(names, row, strict=True)) for row in rows[1:]], options, notes)
 
@@ -332,7 +358,7 @@ def _is_header(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """A header has no name that its column has again; nor, unless one stands above labels, a name twice.
 
     Nor then one as long as its column's texts, a number above numbers, or an empty one above values: only the
-    first, for so pandas writes an index, and the last ones may be.
+    first, for so pandas writes an index, and the last ones may be. Nor sentences alone.
     """
     columns = [[row[i] for row in rows] for i in range(len(names))]
     pairs = list(zip(names, columns, strict=True))
@@ -343,7 +369,9 @@ def _is_header(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     named = [name for name in names if name]
     last = max((i for i, name in enumerate(names) if name), default=0)
     unnamed = any(not name and any(column) for name, column in pairs[1:last])
-    return len(set(named)) == len(named) and not unnamed and not any(_is_like(*pair) for pair in pairs)
+    if len(set(named)) < len(named) or unnamed or any(_is_like(*pair) for pair in pairs):
+        return False
+    return not all(_is_sentence(*pair) for pair in pairs)
 
 
 def _are_labels(column: Sequence[str]) -> bool:
@@ -358,6 +386,12 @@ def _is_like(name: str, column: Sequence[str]) -> bool:
     if len(name) > LONG:
         return median(map(len, cells)) > LONG / 4
     return bool(NUMBER.fullmatch(name)) and sum(bool(NUMBER.fullmatch(c)) for c in cells) > len(cells) / 2
+
+
+def _is_sentence(name: str, column: Sequence[str]) -> bool:
+    """Whether a cell ends as a sentence does, or has the words and about the length of its column's texts."""
+    is_long = len(words(name)) >= 5 and len(name) > 0.6 * median(map(len, [name, *column]))
+    return is_long or name.endswith((".", "!", "。", "！"))
 
 
 def _is_quoted(lines: Sequence[str]) -> bool:
@@ -384,10 +418,10 @@ def _lines(lines: Sequence[str]) -> Found:
     dividers = Counter(match for line in lines[:500] for match in DIVIDER.findall(line))
     if dividers and dividers.most_common(1)[0][1] > len(lines[:500]):
         divider = dividers.most_common(1)[0][0]
-        turns = [[part.strip() for part in line.split(divider) if part.strip()] for line in lines[:ROWS]]
+        turns = [[part.strip() for part in line.split(divider) if part.strip()] for line in lines]
         return Found("text", [{"turns": said} for said in turns], {"turns": divider})
-    matches = [match for line in lines[:ROWS] if (match := LABELLED.fullmatch(line))]
+    matches = [match for line in lines if (match := LABELLED.fullmatch(line))]
     labels = Counter(match["label"] for match in matches)
-    if len(matches) == len(lines[:ROWS]) and 1 < len(labels) <= min(200, len(matches) / 5):
+    if len(matches) == len(lines) and 1 < len(labels) <= min(200, len(matches) / 5):
         return Found("text", [match.groupdict() for match in matches], {"pattern": LABELLED.pattern})
-    return Found("text", [{"text": line} for line in lines[:ROWS]])
+    return Found("text", [{"text": line} for line in lines])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import string
 import tarfile
 import zipfile
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from textmill.errors import UserError
@@ -15,9 +18,9 @@ from textmill.tasks.readers.files import ARCHIVES
 Names = str | tuple[str, ...]
 # The words by which files and folders say which split they are.
 WORDS = {
-    "train": ("training", "train"),
-    "dev": ("development", "validation", "valid", "dev", "val", "trial"),
-    "test": ("testing", "test"),
+    "train": ("training", "train", "训练集", "训练"),
+    "dev": ("development", "validation", "valid", "dev", "val", "trial", "验证集", "验证", "开发集"),
+    "test": ("testing", "test", "测试集", "测试"),
 }
 ABOUT = re.compile(r"(^|/)(\.|readme|licen[cs]e|source\.md|copying)|\.(md|pdf|html|py|png)$", re.IGNORECASE)
 CODE = re.compile("[a-z]{2}")  # of a language, as the last part of a name
@@ -27,16 +30,16 @@ MOST = 200_000  # names that are looked at
 
 @dataclass(frozen=True)
 class Layout:
-    """``names`` holds for each split the names, relative to ``folder``, as a task's data block has them.
+    """``names`` holds the files of each split, train first, below ``path``: a folder, an archive, a file.
 
-    ``other`` are names of the same split, in case the first is of another form; ``left`` files that are none.
+    Of a form they stand as a task's data block has them. ``left`` are files of no split, ``every`` all.
     """
 
-    folder: Path
+    path: Path
     names: dict[str, Names]
-    other: dict[str, list[str]] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     form: str | None = None  # pairs or brat, which only the names tell
+    every: list[str] = field(default_factory=list)
 
 
 def find(path: Path) -> Layout:
@@ -47,54 +50,77 @@ def find(path: Path) -> Layout:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     if path.is_file() and not path.name.endswith(ARCHIVES):
-        return Layout(path.parent, {"train": path.name})
-    folder = path if path.is_dir() else path.parent
-    names = [name for name in _names(path, folder) if not ABOUT.search(name)]
-    if found := _brat(folder, names) or _parallel(folder, names):
+        return Layout(path, {"train": (".",)})
+    every = _names(path)
+    names = [name for name in every if not ABOUT.search(name)]
+    if found := _brat(path, names) or _parallel(path, names):
         return found
     groups: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for name in names:
-        split, key = _split(name)
+    for name in _once(names):
+        # An archive's own name may say which split it is.
+        split, key = _split(name if path.is_dir() else f"{path.name}/{name}")
         if split:
             groups[key][split].append(name)
     trained = {key: group for key, group in groups.items() if "train" in group}
     if not trained:
-        if largest := _largest(folder, names):
-            return Layout(folder, {"train": largest}, left=[name for name in names if name != largest])
+        if largest := _largest(path, names):
+            return Layout(path, {"train": (largest,)}, [name for name in names if name != largest])
         shown = ", ".join(names[:10]) or "nothing"
         raise UserError(f"{path}: no file here is called train; name one file. Found: {shown}")
     languages = Counter(key[0] for key in trained if CODE.fullmatch(key[1]))
     if translated := [place for place, count in languages.items() if count > 1]:
         place = min(translated)
         return _languages(
-            folder, trained, [key for key in trained if key[0] == place and CODE.fullmatch(key[1])], names
+            path, trained, [key for key in trained if key[0] == place and CODE.fullmatch(key[1])], names
         )
     chosen = min(trained, key=lambda key: (key[0].count("/"), -len(trained[key]), key))
     group = trained[chosen]
-    first = {split: _one(found) for split, found in group.items()}
     used = {name for found in group.values() for name in found}
     return Layout(
-        folder,
-        {split: first[split] for split in WORDS if split in first},
-        {split: sorted(found, key=len) for split, found in group.items() if len(found) <= MANY},
+        path,
+        {split: tuple(sorted(group[split])) for split in WORDS if split in group},
         [name for name in names if name not in used],
+        every=every,
     )
 
 
-def _names(path: Path, folder: Path) -> list[str]:
-    """The files below a folder and inside the archives there, with / between."""
+def named(names: Sequence[str], every: Sequence[str]) -> Names:
+    """Files as a task's data block names them: one, a list, or of many a pattern that catches no other."""
+    if len(names) > MANY and len({name.rpartition("/")[0] for name in names}) == 1:
+        start, end = _shared(names), _shared([name[::-1] for name in names])[::-1]
+        for pattern in (f"{start.rstrip(string.digits)}*{end[end.find('.') :]}", f"{start}*{end}"):
+            if {name for name in every if fnmatchcase(name, pattern)} == set(names):
+                return pattern
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+def _shared(names: Sequence[str]) -> str:
+    """What all names begin with: what the first and the last in order do."""
+    first, last = min(names), max(names)
+    return next((first[:i] for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), first)
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    """The names without those of compressed copies of files that are there too."""
+    known = set(names)
+    return [name for name in names if name.removesuffix(".gz").removesuffix(".zst") not in known - {name}]
+
+
+def _names(path: Path) -> list[str]:
+    """The files below a folder, and inside an archive or the archives there with / between."""
     found: list[str] = []
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if not file.is_file() or any(part.startswith(".") for part in file.relative_to(folder).parts):
+        name = file.relative_to(path).as_posix()
+        if not file.is_file() or any(part.startswith(".") for part in name.split("/")[:-1]):
             continue
-        name = file.relative_to(folder).as_posix()
+        start = f"{name}/" if file != path else ""
         try:
-            if name.endswith(".zip"):
+            if file.name.endswith(".zip"):
                 with zipfile.ZipFile(file) as archive:
-                    found += [f"{name}/{n}" for n in sorted(archive.namelist()) if not n.endswith("/")]
-            elif name.endswith(ARCHIVES):
+                    found += [f"{start}{n}" for n in sorted(archive.namelist()) if not n.endswith("/")]
+            elif file.name.endswith(ARCHIVES):
                 with tarfile.open(file) as tar:
-                    found += [f"{name}/{m.name}" for m in sorted(tar, key=lambda m: m.name) if m.isfile()]
+                    found += [f"{start}{m.name}" for m in sorted(tar, key=lambda m: m.name) if m.isfile()]
             else:
                 found.append(name)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
@@ -102,9 +128,9 @@ def _names(path: Path, folder: Path) -> list[str]:
     return found[:MOST]
 
 
-def _largest(folder: Path, names: list[str]) -> str | None:
+def _largest(path: Path, names: list[str]) -> str | None:
     """The file that has nearly all of the data, if one has."""
-    sizes = sorted(((folder / name).stat().st_size, name) for name in names if (folder / name).is_file())
+    sizes = sorted(((path / name).stat().st_size, name) for name in names if (path / name).is_file())
     if len(names) == 1:
         return names[0]
     return sizes[-1][1] if len(sizes) > 1 and sizes[-1][0] > 10 * sizes[-2][0] else None
@@ -124,17 +150,7 @@ def _split(name: str) -> tuple[str | None, tuple[str, str]]:
     return split, ("/".join(folders), PurePosixPath(base).suffix.lstrip(".").lower())
 
 
-def _one(names: list[str]) -> Names:
-    """A split's file; many in one folder as a pattern, otherwise that of the shortest name."""
-    if len(names) > MANY:
-        folders = {name.rpartition("/")[0] for name in names}
-        suffixes = {PurePosixPath(name).suffix for name in names}
-        if len(folders) == len(suffixes) == 1:
-            return f"{folders.pop()}/*{suffixes.pop()}"
-    return min(names, key=lambda name: (len(name), name))
-
-
-def _brat(folder: Path, names: list[str]) -> Layout | None:
+def _brat(path: Path, names: list[str]) -> Layout | None:
     """Texts with annotations of the same name beside them; folders that are called after splits are these."""
     noted = {name.removesuffix(".ann") for name in names if name.endswith(".ann")}
     places: dict[str, str] = {}
@@ -144,21 +160,21 @@ def _brat(folder: Path, names: list[str]) -> Layout | None:
             places.setdefault(split or "train", name.rpartition("/")[0] or ".")
     if "train" not in places:
         return None
-    return Layout(folder, {split: places[split] for split in WORDS if split in places}, form="brat")
+    return Layout(path, {split: places[split] for split in WORDS if split in places}, form="brat")
 
 
-def _parallel(folder: Path, names: list[str]) -> Layout | None:
+def _parallel(path: Path, names: list[str]) -> Layout | None:
     """Files called source and target, in one folder or in many."""
     sources = [name for name in names if name.rpartition("/")[2] == "source.txt"]
     targets = {name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == "target.txt"}
     if not sources or any(name.rpartition("/")[0] not in targets for name in sources):
         return None
     start = "**/" if len(sources) > 1 else sources[0].removesuffix("source.txt")
-    return Layout(folder, {"train": (f"{start}source.txt", f"{start}target.txt")}, form="pairs")
+    return Layout(path, {"train": (f"{start}source.txt", f"{start}target.txt")}, form="pairs")
 
 
 def _languages(
-    folder: Path,
+    path: Path,
     groups: dict[tuple[str, str], dict[str, list[str]]],
     keys: list[tuple[str, str]],
     names: list[str],
@@ -170,4 +186,4 @@ def _languages(
         if split in groups[one] and split in groups[two]:
             pairs[split] = (min(groups[one][split]), min(groups[two][split]))
     used = {name for pair in pairs.values() for name in pair}
-    return Layout(folder, pairs, left=[name for name in names if name not in used], form="pairs")
+    return Layout(path, pairs, left=[name for name in names if name not in used], form="pairs")

@@ -64,7 +64,9 @@ def check(name: str, task: Task) -> None:
             wanted = " or ".join(KINDS.get(kind, str(kind)) for kind in right)
             raise UserError(f"{where}.options.{key}: expected {wanted}, found {value!r}")
     if "separator" in data.options and not (task.multi_label and data.options["separator"]):
-        raise UserError(f"{where}.options.separator: it divides the labels of a text, with multi_label: true")
+        raise UserError(
+            f"{where}.options.separator: it divides the labels of a text, with data.multi_label: true"
+        )
     for key, column in data.fields.items():
         if data.format in FIXED:
             _know(key, (), f"{where}.fields", f"format {data.format}")
