@@ -54,7 +54,7 @@ def attribute(
     """The attributions of ``score`` to the tokens of ``inputs["input_ids"]``, (1, length).
 
     ``baseline`` (1, length) holds the ids of an input that says nothing; a token that it shares with the
-    input is given 0 by integrated gradients and occlusion. Methods: integrated gradients along the straight
+    input is given 0. Methods: integrated gradients along the straight
     line between the two inputs' embeddings (Sundararajan et al. 2017, equation 1), whose ``steps`` are
     doubled until they sum to the difference of the scores within ``tolerance`` of it or reach
     ``most_steps``; input times gradient (Shrikumar et al. 2017); occlusion, the fall of the score when the
@@ -85,6 +85,7 @@ def attribute(
             break
         steps *= 2
     slope = InputXGradient(forward).attribute(here.clone().requires_grad_()).sum(dim=-1)[0]
+    slope = slope * (ids != baseline)[0]
     return Attribution(
         value,
         baseline_value,
@@ -98,7 +99,11 @@ def attribute(
 def _occluded(
     model: PreTrainedModel, ids: Tensor, baseline: Tensor, others: dict[str, Any], score: Score, value: float
 ) -> list[float]:
-    """The score with each token in turn replaced by the baseline's."""
+    """The score with each token in turn replaced by the baseline's.
+
+    Which tokens match others is read off these ids again: a hidden word is none that the question has too.
+    """
+    others = {key: value for key, value in others.items() if key != "matched"}
     places = (ids[0] != baseline[0]).nonzero().flatten()
     scores = [value] * ids.shape[1]
     for chunk in places.split(BATCH):

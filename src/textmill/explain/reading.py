@@ -141,11 +141,16 @@ def _tokens(
     elsewhere = {f["_spans"][i][0] for f in features for i in fitting(f["_spans"])}
     elsewhere -= {spans[i][0] for i in found}  # windows overlap
 
+    chain = [i for _, i in family.read_from([feature])]
+
     def of(place: int, tag: int) -> Score:
+        if family.task.finetune.crf:
+            at = chain.index(place)
+            return lambda output: model.crf.log_odds(output.logits[:, chain].float(), at, tag)
         return lambda output: log_odds(output.logits[:, place], tag)
 
     targets = []
-    for i in found:
+    for i in (place for place in found if place in chain):
         tag = _tag(spans[i][0], prediction["prediction"])
         targets.append(
             Target(f"{text[slice(*spans[i])]}: {tag}", of(i, family.tags.index(tag)), positions=(i,))

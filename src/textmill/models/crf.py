@@ -55,3 +55,12 @@ class LinearChainCRF(nn.Module):
             step = (reached[:, :, None] + self.transition).logsumexp(dim=1) + emissions[:, t]
             reached = torch.where(mask[:, t, None], step, reached)
         return torch.where(mask[:, 0], (reached + self.end).logsumexp(dim=1), 0.0)
+
+    def log_odds(self, emissions: Tensor, place: int, tag: int) -> Tensor:
+        """log p / (1 - p) of one tag at one place, over all sequences: (batch, length, tags) -> (batch,)."""
+        mask = torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device)
+        is_it = torch.zeros(emissions.shape[1:], dtype=torch.bool, device=emissions.device)
+        is_it[place, tag] = True
+        elsewhere = (torch.arange(len(is_it), device=is_it.device) != place)[:, None]
+        with_it = emissions.masked_fill(~(is_it | elsewhere), -torch.inf)
+        return self.partition(with_it, mask) - self.partition(emissions.masked_fill(is_it, -torch.inf), mask)

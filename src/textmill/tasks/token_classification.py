@@ -91,23 +91,16 @@ class TokenClassification(Family):
     def decode(self, example: Example, features: Sequence[Feature], outputs: Sequence[Any]) -> Prediction:
         """The spans of the best well-formed tags; a span is as sure as its least sure token."""
         text = example["text"]
-        chosen: dict[int, tuple[int, int, np.ndarray]] = {}  # start -> (context, end, scores of the tags)
         chain: Chain | None = outputs[0][1]
-        for feature, (logs, _) in zip(features, outputs, strict=True):
-            last = len(feature["_spans"]) - 1
-            for i, (start, end) in enumerate(feature["_spans"]):
-                context = min(i, last - i)
-                if start < end and (start not in chosen or context > chosen[start][0]):
-                    chosen[start] = (context, end, logs[i])
-        places = sorted(chosen)
-        if not places:
+        tokens = self.read_from(features)
+        if not tokens:
             return {"prediction": [], "score": 1.0}
-        logs = np.stack([chosen[start][2] for start in places])
+        logs = np.stack([outputs[window][0][i] for window, i in tokens])
         path = best_path(logs, self.tags, chain)
         odds = np.exp(logs) if chain is None else marginals(logs, chain)
         spans: list[dict[str, Any]] = []
-        for row, (start, tag) in enumerate(zip(places, path, strict=True)):
-            name, end = self.tags[tag], chosen[start][1]
+        for row, ((window, i), tag) in enumerate(zip(tokens, path, strict=True)):
+            name, (start, end) = self.tags[tag], features[window]["_spans"][i]
             certainty = float(odds[row, tag])
             if name[0] == "B":
                 spans.append({"start": start, "end": end, "label": name[2:], "score": certainty})
@@ -119,6 +112,20 @@ class TokenClassification(Family):
             span["score"] = round(span["score"], 6)
         certainty = float(odds[np.arange(len(path)), path].min())
         return {"prediction": spans, "score": round(certainty, 6)}
+
+    def read_from(self, features: Sequence[Feature]) -> list[tuple[int, int]]:
+        """Window and place of the tokens that the answer is read from, in the order of the text.
+
+        Where windows, or tokens of one character, overlap, it is the one that sees most on both sides.
+        """
+        chosen: dict[int, tuple[int, int, int]] = {}  # start -> (context, window, place)
+        for window, feature in enumerate(features):
+            last = len(feature["_spans"]) - 1
+            for i, (start, end) in enumerate(feature["_spans"]):
+                context = min(i, last - i)
+                if start < end and (start not in chosen or context > chosen[start][0]):
+                    chosen[start] = (context, window, i)
+        return [(window, i) for _, (_, window, i) in sorted(chosen.items())]
 
     def gold(self, example: Example) -> Any:
         """The true spans, each with its text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def test_every_family_is_explained_and_integrated_gradients_are_complete(
         assert complete["sum"] == pytest.approx(sum(target["integrated_gradients"]), abs=1e-3)
         assert abs(complete["error"]) <= max(0.02 * abs(difference), 1e-3)
         assert sum(target["attention"]) == pytest.approx(1, abs=0.01)
-        for method in ("integrated_gradients", "occlusion"):
+        for method in ("integrated_gradients", "input_times_gradient", "occlusion"):
             values = target[method]
             assert len(values) == len(tokens)
             assert all(v == 0 for v, t in zip(values, tokens, strict=True) if t["special"])
@@ -54,6 +55,61 @@ def test_matches_of_a_question_stay_as_they_are_while_embeddings_change(
     for target in explain(predictor, inputs["questions"]).data["targets"]:
         difference = target["value"] - target["baseline_value"]
         assert abs(target["completeness"]["error"]) <= max(0.02 * abs(difference), 1e-3)
+
+
+def test_a_hidden_word_is_none_that_the_question_has_too(make_predictor: Any, inputs: Any) -> None:
+    import torch
+
+    from textmill.explain.reading import read
+    from textmill.models.embeddings import matches
+
+    predictor = make_predictor("questions", finetune={"mark_matches": True})
+    with torch.no_grad():  # which begin at zero
+        for name, weight in predictor.model.named_parameters():
+            if ".matches." in name:
+                weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)))
+    reading = read(predictor, inputs["questions"], None)
+    ids, matched = reading.inputs["input_ids"], reading.inputs["matched"]
+    eos = predictor.model.config.eos_token_id
+    behind = int((ids[0] == eos).nonzero()[0])  # the question
+    shared = next(i for i in range(behind + 1, ids.shape[1]) if ids[0, i] in ids[0, 1:behind])
+    target, score = explain(predictor, inputs["questions"]).data["targets"][0], reading.targets[0].score
+    hidden = ids.clone()
+    hidden[0, shared] = predictor.tokenizer.mask_token_id
+    others = {k: v for k, v in reading.inputs.items() if k not in ("input_ids", "matched")}
+    with torch.no_grad():
+        really = float(score(predictor.model(input_ids=hidden, **others)))
+        frozen = float(score(predictor.model(input_ids=hidden, matched=matched, **others)))
+    assert not torch.equal(matches(hidden, eos), matched)
+    assert abs(really - frozen) > 1e-3
+    assert target["occlusion"][shared] == pytest.approx(target["value"] - really, abs=1e-3)
+
+
+def test_tags_of_a_chain_are_as_likely_as_the_answer_says(make_predictor: Any, inputs: Any) -> None:
+    import torch
+
+    from textmill.explain.reading import read
+
+    predictor = make_predictor("entities", finetune={"crf": True})
+    with torch.no_grad():
+        for weight in predictor.model.crf.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)))
+    item = {"text": "Mara works, 玛"}
+    found = explain(predictor, item).data["targets"]
+    reading = read(predictor, item, None)
+    places = predictor.family.encode(item, labelled=False)[0]["_spans"]
+    assert len(found) > 1
+    least: dict[str, float] = {}
+    for told, target in zip(found, reading.targets, strict=True):
+        complete = told["completeness"]
+        assert abs(complete["error"]) <= max(0.02 * abs(complete["difference"]), 1e-3)
+        start = places[target.positions[0]][0]
+        spans = reading.prediction["prediction"]
+        name = next(span["text"] for span in spans if span["start"] <= start < span["end"])
+        least[name] = min(least.get(name, 1.0), 1 / (1 + math.exp(-told["value"])))
+    assert least == pytest.approx(
+        {span["text"]: span["score"] for span in reading.prediction["prediction"]}, abs=1e-3
+    )
 
 
 def test_the_tokens_spell_the_text_and_an_emoji_of_several_tokens_is_one(

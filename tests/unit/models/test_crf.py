@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise, product
 from typing import Any
 
@@ -43,6 +44,16 @@ def test_the_loss_is_that_of_all_sequences(crf: LinearChainCRF, length: int) -> 
     scores = brute(crf, emissions[0])
     expected = np.logaddexp.reduce(list(scores.values())) - scores[tuple(labels[0].tolist())]
     assert float(crf(emissions, labels)) == pytest.approx(expected / length)
+
+
+def test_log_odds_of_a_tag_are_over_all_sequences(crf: LinearChainCRF) -> None:
+    emissions = torch.randn(1, 4, TAGS, dtype=torch.double, requires_grad=True)
+    scores = {path: math.exp(score) for path, score in brute(crf, emissions[0].detach()).items()}
+    for place, tag in ((0, 1), (2, 0), (3, 2)):
+        having = sum(score for path, score in scores.items() if path[place] == tag)
+        odds = crf.log_odds(emissions, place, tag)
+        assert odds.item() == pytest.approx(math.log(having / (sum(scores.values()) - having)), abs=1e-4)
+        assert torch.autograd.grad(odds.sum(), emissions)[0].isfinite().all()
 
 
 def test_the_chain_skips_what_has_no_label(crf: LinearChainCRF) -> None:
