@@ -372,6 +372,8 @@ def _inputs(
     ``check`` is given each line's with file and line, and raises UserError for one that is wrong.
     """
     if arguments.input:
+        if arguments.file:
+            raise UserError(f"--file {arguments.file}: give texts or a file of them, not both")
         yield from arguments.input
         return
     name = str(arguments.file or "standard input")
@@ -415,11 +417,12 @@ def _generate(arguments: argparse.Namespace) -> str:
 def _annotate(arguments: argparse.Namespace) -> str:
     from textmill.prediction import Predictor, find_model
     from textmill.records import read_examples
-    from textmill.tasks.annotate import export, labelling_interface, least_sure
+    from textmill.tasks.annotate import check, export, labelling_interface, least_sure
 
     predictor = Predictor(find_model(arguments.task))
     if predictor.task is None:
         raise UserError(f"{predictor.name} is fine-tuned for no task")
+    check(predictor.task, arguments.format, predictor.name)
     if arguments.format == "label_studio" and arguments.output.suffix == ".xml":
         raise UserError(f"{arguments.output}: the interface for the examples goes there; end it in .json")
     arguments.input = []
@@ -428,6 +431,8 @@ def _annotate(arguments: argparse.Namespace) -> str:
         if arguments.file
         else list(read_examples(Path("data/tasks") / predictor.name, "test"))
     )
+    if not inputs:
+        raise UserError(f"{arguments.file}: no text in it")
     rows = [{"text": item} if isinstance(item, str) else item for item in inputs]
     pairs = list(zip(rows, predictor.predict(rows), strict=True))
     chosen = least_sure(pairs, arguments.count, predictor.name)

@@ -181,7 +181,8 @@ def typing_error(text: str, draw: random.Random) -> str:
 
 def run(tests: Sequence[Test], predict: Callable[[list[str]], list[Prediction]]) -> list[dict[str, Any]]:
     """Each test's cases, failures and failure rate, with some failures: made sentences as they are, examples
-    by their id alone."""
+    by their id alone. A test without a case, of a language of which there are no texts, is left out."""
+    tests = [test for test in tests if test.cases]
     texts = list(
         dict.fromkeys(text for test in tests for case in test.cases for text in (case.before, case.after))
     )
@@ -196,7 +197,7 @@ def run(tests: Sequence[Test], predict: Callable[[list[str]], list[Prediction]])
                 "language": test.language,
                 "cases": len(test.cases),
                 "failures": len(failed),
-                "failure_rate": round(len(failed) / max(len(test.cases), 1), 4),
+                "failure_rate": round(len(failed) / len(test.cases), 4),
                 "failing": [_shown(case, said[case.before], said[case.after]) for case in failed[:SHOWN]],
             }
         )

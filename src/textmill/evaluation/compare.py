@@ -93,7 +93,9 @@ def _words(found: dict[str, Any], first: str, second: str) -> str:
     better, worse = (first, second) if found["difference"] > 0 else (second, first)
     values = f"{found['metric']} {found['first']:.4f} against {found['second']:.4f}"
     interval = f"{found['difference']:+.4f}, 95% interval {found['low']:+.4f} to {found['high']:+.4f}"
-    if found["p"] < SURE:
+    # Where few answers differ the bootstrap is too sure. McNemar's exact test is of accuracy.
+    exact = found["mcnemar"]["p"] if found["metric"] == "accuracy" and "mcnemar" in found else 0.0
+    if max(found["p"], exact) < SURE:
         verdict = f"{better} is better than {worse}, and chance alone would seldom show this"
     else:
         verdict = "the difference is within what chance shows: do not choose by it"

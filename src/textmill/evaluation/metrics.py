@@ -25,17 +25,18 @@ def paired_bootstrap(
     """The difference of ``metric`` between two systems on the same examples (Koehn 2004).
 
     Returns difference, low and high of its interval, and p: twice the share of resamples in which the
-    difference has the other sign, at least 1 / RESAMPLES.
+    difference has the other sign, the observed one counted among them (Davison and Hinkley 1997, section
+    4.2), so that it is never 0.
     """
     a, b = (drawn[metric] for drawn in _resampled([ours, theirs], seed))
     difference = ours.values()[metric] - theirs.values()[metric]
     low, high = _interval(a - b, ((1 - confidence) / 2, (1 + confidence) / 2))
-    against = float(np.mean((a - b) <= 0 if difference > 0 else (a - b) >= 0))
+    against = (1 + np.count_nonzero((a - b) <= 0 if difference > 0 else (a - b) >= 0)) / (1 + RESAMPLES)
     return {
         "difference": difference,
         "low": low,
         "high": high,
-        "p": min(1.0, max(2 * against, 1 / RESAMPLES)),
+        "p": min(1.0, 2 * float(against)),
     }
 
 

@@ -27,10 +27,11 @@ def slices(
     answers can be right or wrong, such parts have ``accuracy``. ``seen`` says which examples also occur in
     the training split. Of each part ``score`` by its ``metric``, ``low`` and ``high``, the 95% bootstrap
     interval on it, and the ``difference`` to the whole. A part of two properties is listed where it is worse
-    than either.
+    than either. One of texts without entities is in no list: F1 is 0 there, whatever is answered.
     """
     whole = measured.values()
-    parts = groups(examples, seen)
+    findable = np.array([example.get("spans", True) != [] for example in examples], dtype=bool)
+    parts = [(kind, name, mask) for kind, name, mask in groups(examples, seen) if (mask & findable).any()]
     alone = {name: _values(measured, mask) for _, name, mask in parts}
     masks: dict[tuple[str, ...], np.ndarray] = {(name,): mask for _, name, mask in parts}
     metrics: dict[tuple[str, ...], str] = {(name,): _metric(whole, headline, kind) for kind, name, _ in parts}
@@ -39,6 +40,8 @@ def slices(
         if kind == other_kind:
             continue
         metric, mask = _metric(whole, headline, kind, other_kind), first & second
+        if not (mask & findable).any():
+            continue
         score = _values(measured, mask).get(metric)
         least = min(values.get(metric, np.inf) for values in (whole, alone[one], alone[other]))
         scale = max(abs(whole[metric]), 1.0)  # metrics run to 1, or to 100
@@ -104,10 +107,7 @@ def groups(examples: Sequence[Example], seen: np.ndarray) -> list[tuple[str, str
 
 
 def _labels(example: Example) -> set[str]:
-    """What an example's answer holds: its labels, those of its entities, or whether there is one.
-
-    A text without entities is in no such part: there is nothing to find, and F1 is 0 whatever is answered.
-    """
+    """What an example's answer holds: its labels, those of its entities, or whether there is one."""
     if "answers" in example:
         return {"answerable" if example["answers"] else "unanswerable"}
     if "spans" in example:

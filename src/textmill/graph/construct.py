@@ -51,6 +51,8 @@ def construct(
             "asked about; expected examples with relations, or --train without a file to ask about all pairs"
         )
     texts, truth = _texts(inputs, none, seed)
+    if not texts:
+        raise UserError(f"{', '.join(inputs)}: no text in it")
     facts = None if gold is None else _gold(gold, seed)
     try:
         output.mkdir(parents=True, exist_ok=True)

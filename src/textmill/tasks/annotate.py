@@ -37,10 +37,14 @@ def least_sure(pairs: Sequence[Pair], count: int, name: str) -> list[Pair]:
     return list(chosen.values())[:count]
 
 
-def export(task: Task, pairs: Sequence[Pair], form: str, model: str) -> str:
-    """The file that the tool imports. Raises UserError for a family that it cannot label in this form."""
+def check(task: Task, form: str, model: str) -> None:
+    """Raise UserError for a family that the tool cannot label in this form."""
     if task.family not in FAMILIES or task.regression:
         raise UserError(f"{form} takes {', '.join(FAMILIES)} with labels; {model} is {task.family}")
+
+
+def export(task: Task, pairs: Sequence[Pair], form: str, model: str) -> str:
+    """The file that the tool imports, of a task that ``check`` lets through."""
     if form == "label_studio":
         rows = [_label_studio(task, *pair, model) for pair in pairs]
         return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"

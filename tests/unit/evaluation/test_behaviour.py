@@ -73,6 +73,10 @@ def test_failures_show_made_sentences_and_of_examples_the_id_alone() -> None:
 
 
 def test_the_seed_makes_the_cases_and_other_languages_have_none() -> None:
+    english = [example for example in EXAMPLES if example["language"] == "en"]
+    tests = run(sentiment_tests(english, ("en", "zh"), 1), _model(_positive))
+    assert {"typing error", "negation"} <= {row["test"] for row in tests if row["language"] == "en"}
+    assert "typing error" not in {row["test"] for row in tests if row["language"] == "zh"}
     one, same, other = (sentiment_tests(EXAMPLES, ("en", "zh"), seed) for seed in (1, 1, 2))
     assert [test.cases for test in one] == [test.cases for test in same] != [test.cases for test in other]
     assert sentiment_tests(EXAMPLES, ("de",), 1) == []

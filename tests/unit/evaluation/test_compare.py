@@ -33,6 +33,9 @@ def test_a_clear_difference_is_called_one_and_a_small_one_is_not(tmp_path: Path)
     assert f"{good} is better" in found["words"]
     assert f"{good} is better" in compare(task, tmp_path, fair, good, seed=1)["words"]
     assert "do not choose by it" in compare(task, tmp_path, good, near, seed=1)["words"]
+    five = compare(task, tmp_path, good, _folder(tmp_path, "five", 85), seed=1)
+    assert five["p"] < 0.05 < five["mcnemar"]["p"]  # of five answers that differ the bootstrap is too sure
+    assert "do not choose by it" in five["words"]
 
 
 def test_predictions_for_another_test_set_are_refused(tmp_path: Path) -> None:

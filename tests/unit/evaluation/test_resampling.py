@@ -43,6 +43,7 @@ def test_a_difference_on_the_same_examples_is_surer_than_the_intervals_apart() -
     assert found["low"] > 0
     assert found["p"] <= 0.01
     assert bootstrap(ours, 1)["x"][0] < bootstrap(theirs, 1)["x"][1]
+    assert found["p"] == 2 / 1001  # no resample has the other sign
     assert paired_bootstrap(ours, ours, "x", seed=1)["p"] == 1.0
     back = paired_bootstrap(theirs, ours, "x", seed=1)
     assert back["difference"] == pytest.approx(-found["difference"])
@@ -102,6 +103,16 @@ def test_examples_of_one_label_are_not_blamed_for_a_mean_over_labels() -> None:
     assert alone["label a"] == ("accuracy", 0.9)
     assert alone["label c"] == ("accuracy", 1.0)
     assert all(row["metric"] == "macro_f1" for row in found if "label" not in row["slice"])
+
+
+def test_texts_without_entities_are_no_slice() -> None:
+    entity = {"start": 0, "end": 4, "label": "person"}
+    gold = [[(0, 4, "person")] if i < 120 else [] for i in range(180)]
+    examples = [{"text": f"Mara {'x' * (i % 40)}", "spans": [entity] if i < 120 else []} for i in range(180)]
+    seen = np.arange(180) >= 120
+    found = slices(examples, scores.spans(gold, gold), "f1", seen, seed=1)
+    assert {row["score"] for row in found} == {1.0}
+    assert not any("also in train" in row["slice"] for row in found)
 
 
 def test_length_slices_are_thirds() -> None:

@@ -443,6 +443,12 @@ def test_gold_output_and_examples_are_looked_at_before_a_model_is_asked(tmp_path
     assert problem(output=file) == f"{file}: expected a folder to write to: File exists"
     assert problem(output=file / "a") == f"{file / 'a'}: expected a folder to write to: Not a directory"
     assert problem(train=tmp_path) == f"{tmp_path}: no such file"
+    (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"empty\.txt: no text in it"):
+        construct(
+            *models, [str(tmp_path / "empty.txt")], tmp_path, none="none", min_score=0, train=[], gold=None,
+            seed=1,
+        )  # fmt: skip
     write_jsonl(tmp_path / "spans.jsonl", [{"text": TEXT, "spans": []}])
     expected = f"{tmp_path / 'spans.jsonl'}: no relation between two entities in 1 rows, "
     assert problem(train=tmp_path / "spans.jsonl").startswith(expected)

@@ -177,6 +177,26 @@ def test_the_least_sure_of_a_file_are_written_for_annotation(
     assert [line["text"] for line in lines] == [row["data"]["text"] for row in rows]
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("predict", "sentiment", "good", "--file", "texts.txt"), "--file texts.txt: give texts or a file"),
+        (("annotate", "sentiment", "out.json", "--file", "texts.txt"), "texts.txt: no text in it"),
+        (("annotate", "headlines", "out.json", "--file", "texts.txt"), "headlines is sequence_to_sequence"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_at_once(
+    folders: Folders, tmp_path: Path, monkeypatch: Any, capsys: Any, command: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "texts.txt").write_text("\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    name, task, *rest = command
+    with pytest.raises(SystemExit):
+        run(monkeypatch, capsys, name, str(folders[task]), *rest)
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out.json").exists()
+
+
 def test_an_output_that_cannot_be_written_is_named(
     folders: Folders, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:

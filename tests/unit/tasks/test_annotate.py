@@ -12,7 +12,7 @@ import pytest
 from textmill.errors import UserError
 from textmill.params import Params
 from textmill.records import read_examples
-from textmill.tasks.annotate import export, labelling_interface, least_sure
+from textmill.tasks.annotate import check, export, labelling_interface, least_sure
 from textmill.tasks.readers import prepare
 from textmill.tasks.readers.offsets import from_utf16, to_utf16
 
@@ -148,4 +148,4 @@ def test_the_interface_names_every_label_and_other_families_are_told(make_task: 
         assert {"a & b", 'say "c"'} <= {element.get("value") for element in tree.iter()}
     assert {element.get("value") for element in tree.iter("Label")} == {"person", "tail"}
     with pytest.raises(UserError, match="headlines is sequence_to_sequence"):
-        export(make_task("headlines"), [], "doccano", "headlines")
+        check(make_task("headlines"), "doccano", "headlines")
