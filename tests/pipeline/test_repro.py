@@ -53,7 +53,8 @@ class Project:
             "PYTHONPATH": str(folder / "src"),
             "DVC_NO_ANALYTICS": "1",
         }
-        for name in ("src", "pipeline", ".dvc/config", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
+        files = ("dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+        for name in ("src", "pipeline", *files, "reports/curves/.gitignore"):
             source, target = TOP / name, folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():

@@ -1,10 +1,12 @@
-"""Where a model errs, as the page shows it: the worst slices, calibration, tests of behaviour."""
+"""Where a model errs, as the page shows it: the worst slices, calibration, behaviour, the learning curve."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from textmill.records import read_json
 from textmill.report import charts, format
 
 View = dict[str, Any]
@@ -33,8 +35,8 @@ def without_seen(scores: Mapping[str, Any], metric: str) -> View | None:
     }
 
 
-def view(scores: Mapping[str, Any], metric: str) -> View:
-    """What the page's part on one task's errors needs."""
+def view(scores: Mapping[str, Any], metric: str, curve: Path) -> View:
+    """What the page's part on one task's errors needs; ``curve``: the file of ``textmill curve``, if any."""
     slices = [
         {
             "name": row["slice"],
@@ -54,4 +56,18 @@ def view(scores: Mapping[str, Any], metric: str) -> View:
         "calibration": calibration,
         "reliability": charts.reliability(calibration) if calibration else "",
         "behaviour": scores.get("behaviour", []),
+        "curve": _curve(read_json(curve)) if curve.exists() else [],
     }
+
+
+def _curve(found: Mapping[str, Any]) -> list[View]:
+    metric = found["metric"]
+    return [
+        {
+            "examples": row["examples"],
+            "metric": format.metric_name(metric),
+            "value": format.number(row[metric], metric),
+            **{key: format.number(row[key], metric) for key in ("low", "high", "baseline")},
+        }
+        for row in found["rows"]
+    ]

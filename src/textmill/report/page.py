@@ -111,7 +111,7 @@ def _task(params: Params, root: Path, name: str) -> View:
         "verdict": verdict,
         "seeds": analysis.seeds(scores, metric),
         "without_seen": analysis.without_seen(scores, metric),
-        "analysis": analysis.view(scores, metric),
+        "analysis": analysis.view(scores, metric, root / "reports/curves" / f"{name}.json"),
         "shown": examples.choose(spec.family, test, predictions, params.corpus.privacy, SHOWN),
     }
 

@@ -191,8 +191,12 @@ def test_the_page_shows_seeds_leaks_slices_calibration_and_behaviour(
         "behaviour": [{**test, "failure_rate": 0.25, "failing": [failing]}],
     }  # fmt: skip
     write_json(project / "data/predictions/sentiment/scores.json", found)
+    row = {"examples": 1200, "accuracy": 0.765, "low": 0.741, "high": 0.789, "baseline": 0.782}
+    curve = {"task": "sentiment", "metric": "accuracy", "rows": [row]}
+    write_json(project / "reports/curves/sentiment.json", curve)
     text = page(project, params)
     for wanted in (
+        "1,200 examples", "76.5", "74.1 – 78.9", "78.2",
         "87.5 ± 1.3 over 3 seeds", "81.2 without 331 that train has too (baseline 62.5)",
         "language &lt;zh&gt;",
         "55.0", "\u221235.0", "0.021", "0.093 before the temperature 1.73", "12 / 48", "was not good.",

@@ -624,6 +624,17 @@ def test_lengths_beyond_the_models_positions_are_told_before_the_training(
         check("dialogue", finetune={"max_length": 46, "generation": {"max_new_tokens": 20}})
 
 
+def test_balanced_weights_are_those_of_scikit_learn(tokenizer: Any, make_task: Any) -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = ["negative", "positive", "oos"]
+    task = make_task("sentiment", labels=labels, finetune={"class_weights": "balanced"})
+    train = [{"text": str(i), "label": labels[min(i % 7, 2)]} for i in range(50)]
+    given = [example["label"] for example in train]
+    expected = compute_class_weight("balanced", classes=np.array(labels), y=given)
+    assert FAMILIES[task.family](task, tokenizer).class_weights(train) == pytest.approx(expected.tolist())
+
+
 def test_an_answer_fits_behind_the_longest_prompt_that_is_allowed(
     params: Params, tokenizer: Any, make_task: Any
 ) -> None:

@@ -107,6 +107,16 @@ def test_what_is_out_of_scope_is_not_learnt_and_told_by_everyone_who_predicts(
         assert (row["prediction"] == "oos") == (row["score"] < card["threshold"])
 
 
+def test_a_label_without_weight_is_not_learnt(project: dict[str, Any], tmp_path: Path) -> None:
+    weights = {"negative": 1, "positive": 1e-6, "oos": 1}
+    _run(project, tmp_path, class_weights=weights)
+    said = Predictor(tmp_path / "out").predict([f"lovely tools {i}" for i in range(5)])
+    assert "positive" not in {row["prediction"] for row in said}
+    _run(project, tmp_path / "alike", class_weights=dict.fromkeys(weights, 1))
+    said = Predictor(tmp_path / "alike" / "out").predict([f"lovely tools {i}" for i in range(5)])
+    assert {row["prediction"] for row in said} == {"positive"}
+
+
 def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
     project: dict[str, Any], tmp_path: Path
 ) -> None:
