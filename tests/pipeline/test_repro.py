@@ -1,10 +1,15 @@
 """The pipeline as DVC runs it, on a tiny configuration: what a change reruns, and what MLflow keeps."""
 
+import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from ruamel.yaml import YAML
@@ -173,6 +178,38 @@ def test_the_logged_model_predicts_as_evaluate_wrote(project):
     assert answer["prediction"][0] == written["prediction"]
 
 
+def test_mlflow_serves_what_evaluate_wrote(project):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = f"sqlite:///{project.folder / 'mlflow.db'}"
+    command = ["mlflow", "models", "serve", "-m", "models:/sentiment/1", "--env-manager", "local", "--port"]
+    server = subprocess.Popen(
+        [*command, str(port)],
+        cwd=project.folder, env=project.environment | {"MLFLOW_TRACKING_URI": store}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(240):
+            try:
+                urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None
+                time.sleep(0.5)
+        written = list(read_jsonl(project.folder / "data/predictions/sentiment/predictions.jsonl"))[:5]
+        texts = {row["id"]: row for row in read_jsonl(project.folder / "data/tasks/sentiment/test.jsonl")}
+        asked = {"dataframe_records": [{"text": texts[row["id"]]["text"]} for row in written]}
+        kind = {"Content-Type": "application/json"}
+        request = Request(f"http://127.0.0.1:{port}/invocations", json.dumps(asked).encode(), kind)
+        with urlopen(request, timeout=60) as answer:
+            told = json.load(answer)["predictions"]
+        assert [row["prediction"] for row in told] == [row["prediction"] for row in written]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
+
+
 def test_a_change_reruns_what_it_touches_and_nothing_else(project):
     assert project.repro()[0] == []
 
@@ -186,6 +223,12 @@ def test_a_change_reruns_what_it_touches_and_nothing_else(project):
     note = next(run for run in project.runs() if run.info.run_id == parent).data.tags["mlflow.note.content"]
     assert "| finetune@sentiment | run |" in note
     assert "| finetune@headlines | reused |" in note
+
+    def writing(params):
+        params["tasks"]["headlines"]["finetune"]["generation"] = {"max_new_tokens": 5}
+
+    project.change(writing)  # which is stored with the model
+    assert sorted(project.repro()[0]) == ["evaluate@headlines", "finetune@headlines", "report"]
 
     def threshold(params):
         params["checks"]["document"]["characters"]["min"] = 5
