@@ -886,3 +886,15 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"a": [\n1,,\n', encoding="utf-8")
     with pytest.raises(UserError, match=r"bad\.json:2: not JSON"):
         inspect(tmp_path / "bad.json")
+
+
+def test_regions_of_hypertext_are_entities(tmp_path: Path, params: Params) -> None:
+    place = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "globalOffsets": {"start": 0, "end": 4}}
+    region = {"type": "hypertextlabels", "id": "a", "value": {**place, "hypertextlabels": ["person"]}}
+    tasks = [{"data": {"text": f"Mara {i}"}, "annotations": [{"result": [region]}]} for i in range(60)]
+    (tmp_path / "a.json").write_text(json.dumps(tasks), encoding="utf-8")
+    report = inspect(tmp_path / "a.json")
+    ((_, spec),) = blocks(report).items()
+    assert (spec["family"], spec["labels"]) == ("token_classification", ["person"])
+    read(spec, params, tmp_path / "out")
+    assert "labels: 1: person 60 (100%)" in report

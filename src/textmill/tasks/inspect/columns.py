@@ -16,6 +16,7 @@ from textmill.corpus.language import identify
 from textmill.params import Task, TaskData
 from textmill.tasks.inspect import names
 from textmill.tasks.inspect.formats import Found, joining, scheme_of
+from textmill.tasks.readers.annotation import SPAN_LABELS
 from textmill.tasks.readers.row import lookup, rename_labels
 from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens, normalised
@@ -203,10 +204,10 @@ def _annotated(found: Found) -> tuple[Counter[str], list[list[str]]]:
             spans.update(entity["label"] for entity in row.get("entities", []))
             labelled.append([label for label in labels if isinstance(label, str)])
             continue
-        # The reader takes the last that was finished, and leaves out what is not annotated yet.
+        # Annotations that differ are a bad row, and those that agree are one.
         for annotation in [a for a in row.get("annotations", []) if not a.get("was_cancelled")][-1:]:
             values = [result.get("value", {}) for result in annotation.get("result", [])]
-            spans.update(label for value in values for label in value.get("labels", []))
+            spans.update(label for v in values for key in SPAN_LABELS for label in v.get(key, []))
             labelled.append([label for value in values for label in value.get("choices", [])])
     return spans, labelled
 

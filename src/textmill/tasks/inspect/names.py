@@ -10,18 +10,9 @@ LABEL = (
 )  # fmt: skip
 LABEL_ENDS = ("label", "judgment", "标签", "类别")
 SCORE = (
-    "score",
-    "rating",
-    "stars",
-    "similarity",
-    "relatedness",
-    "分数",
-    "评分",
-    "得分",
-    "打分",
-    "星级",
-    "相似度",
-)
+    "score", "rating", "stars", "similarity", "relatedness",
+    "分数", "评分", "得分", "打分", "星级", "相似度",
+)  # fmt: skip
 SCORE_ENDS = ("score", "分数", "评分", "得分")
 ID = ("编号", "序号")  # an id by another name
 # The two columns of a pair of texts.

@@ -16,15 +16,8 @@ from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.tables import halves, parse_json
 
 SEEN = 10  # of many files, those by which their form is told
-BUILT = (
-    "delimiter",
-    "header",
-    "key",
-    "pattern",
-    "turns",
-    "text_field",
-    "unit",
-)  # options that a form goes with
+# Options that a form goes with.
+BUILT = ("delimiter", "header", "key", "pattern", "turns", "text_field", "unit")
 
 
 def read(layout: Layout) -> tuple[dict[str, Names], dict[str, Found], list[str]]:
