@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -117,46 +117,48 @@ def _tokens(
 ) -> Reading:
     text: str = example["text"]
     wanted = [(span["start"], span["end"]) for span in prediction["prediction"]]
-
-    def fitting(spans: Sequence[tuple[int, int]]) -> list[int]:
-        """The tokens that show any of what is wanted."""
-        return [
-            i
-            for i, (a, b) in enumerate(spans)
-            if a < b and any(a < end and b > start for start, end in wanted)
-        ]
-
     if target is not None:
         start = text.find(target)
         if start < 0 or not target:
             raise UserError(f"the text has no {target!r}")
         wanted = [(start, start + len(target))]
-    spans: list[tuple[int, int]] = []
-    feature, found = features[0], []
-    for feature in features:  # the first window that shows any of them
-        spans = feature["_spans"]
-        found = fitting(spans)
-        if found:
-            break
-    elsewhere = {f["_spans"][i][0] for f in features for i in fitting(f["_spans"])}
-    elsewhere -= {spans[i][0] for i in found}  # windows overlap
 
-    chain = [i for _, i in family.read_from([feature])]
+    def span(window: int, place: int) -> tuple[int, int]:
+        return cast("tuple[int, int]", features[window]["_spans"][place])
 
-    def of(place: int, tag: int) -> Score:
-        if family.task.finetune.crf:
-            at = chain.index(place)
-            return lambda output: model.crf.log_odds(output.logits[:, chain].float(), at, tag)
-        return lambda output: log_odds(output.logits[:, place], tag)
+    tokens = family.read_from(features)
+    found = [at for at in tokens if any(span(*at)[0] < end and span(*at)[1] > start for start, end in wanted)]
+    window = found[0][0] if found else 0
+    here = [(row, place) for row, (at, place) in enumerate(tokens) if at == window]
+    if family.task.finetune.crf:
+        # The tags of a text hang together across its windows; what the others say does not change.
+        with torch.no_grad():
+            batches = [family.collate([feature]) for feature in features]
+            logits = [model(**{k: v.to(model.device) for k, v in batch.items()}).logits for batch in batches]
+        known = torch.stack([logits[at][0, place] for at, place in tokens]).float()
+
+    def of(row: int, place: int, tag: int) -> Score:
+        if not family.task.finetune.crf:
+            return lambda output: log_odds(output.logits[:, place], tag)
+
+        def score(output: Any) -> Tensor:
+            emissions = known.repeat(len(output.logits), 1, 1)
+            rows, places = zip(*here, strict=True)
+            emissions[:, rows] = output.logits[:, places].float()
+            odds: Tensor = model.crf.log_odds(emissions, row, tag)
+            return odds
+
+        return score
 
     targets = []
-    for i in (place for place in found if place in chain):
-        tag = _tag(spans[i][0], prediction["prediction"])
-        targets.append(
-            Target(f"{text[slice(*spans[i])]}: {tag}", of(i, family.tags.index(tag)), positions=(i,))
-        )
-    reading = _reading(family, feature, prediction, targets)
-    return replace(reading, left_out=reading.left_out + len(elsewhere))
+    for row, place in here:
+        if (window, place) in found:
+            start, end = span(window, place)
+            tag = _tag(start, prediction["prediction"])
+            score = of(row, place, family.tags.index(tag))
+            targets.append(Target(f"{text[start:end]}: {tag}", score, positions=(place,)))
+    reading = _reading(family, features[window], prediction, targets)
+    return replace(reading, left_out=reading.left_out + len(found) - len(targets))
 
 
 def _tag(start: int, spans: Sequence[dict[str, Any]]) -> str:

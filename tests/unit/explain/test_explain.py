@@ -112,6 +112,27 @@ def test_tags_of_a_chain_are_as_likely_as_the_answer_says(make_predictor: Any, i
     )
 
 
+def test_a_chain_goes_through_all_windows_of_a_long_text(make_predictor: Any) -> None:
+    import torch
+
+    predictor = make_predictor("entities", finetune={"crf": True, "max_length": 12})
+    with torch.no_grad():
+        for weight in predictor.model.crf.parameters():
+            weight.copy_(3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)))
+    item = {"text": "Mara Velt works, 玛拉 with Norbi Tools in Ulmen"}
+    features = predictor.family.encode(item, labelled=False)
+    assert len(features) > 2
+    windows = set()
+    for span in predictor.predict([item])[0]["prediction"]:
+        data = explain(predictor, item, span["text"]).data
+        if data["left_out"] or item["text"].count(span["text"]) > 1:
+            continue
+        least = min(1 / (1 + math.exp(-target["value"])) for target in data["targets"])
+        assert least == pytest.approx(span["score"], abs=1e-3)
+        windows.add(tuple(token["text"] for token in data["tokens"]))
+    assert len(windows) > 1
+
+
 def test_the_tokens_spell_the_text_and_an_emoji_of_several_tokens_is_one(
     make_predictor: Any, inputs: Any
 ) -> None:
