@@ -248,7 +248,7 @@ def _shown(answer: Any, *, as_json: bool) -> str:
 
 
 def _inspect(arguments: argparse.Namespace) -> str:
-    from textmill.tasks.inspect import inspect
+    from textmill.inspect import inspect
 
     return inspect(arguments.path)
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textmill.errors import UserError
-from textmill.tasks.inspect.columns import keys
-from textmill.tasks.inspect.formats import Found, detect, whole
-from textmill.tasks.inspect.layout import MANY, Layout, Names, named
+from textmill.inspect.columns import keys
+from textmill.inspect.formats import Found, detect, whole
+from textmill.inspect.layout import MANY, Layout, Names, named
 from textmill.tasks.readers.files import File, open_files
 from textmill.tasks.readers.row import shorten
 from textmill.tasks.readers.tables import halves, parse_json

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 from textmill.errors import UserError
-from textmill.tasks.inspect import encodings
-from textmill.tasks.inspect.layout import WORDS
+from textmill.inspect import encodings
+from textmill.inspect.layout import WORDS
 from textmill.tasks.readers.conll import columns_of, layout
 from textmill.tasks.readers.documents import SEMEVAL_LINE, parts
 from textmill.tasks.readers.files import File

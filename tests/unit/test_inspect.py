@@ -13,9 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from textmill.errors import UserError
+from textmill.inspect import inspect
 from textmill.params import Params, Task, merge
 from textmill.records import read_jsonl
-from textmill.tasks.inspect import inspect
 from textmill.tasks.readers import prepare
 from textmill.tasks.readers.files import open_files
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from textmill.params import Task, TaskData
-from textmill.tasks.inspect.columns import (
+from textmill.inspect.columns import (
     SAMPLE,
     UNTOLD,
     Shape,
@@ -24,9 +23,10 @@ from textmill.tasks.inspect.columns import (
     shape,
     text_of,
 )
-from textmill.tasks.inspect.formats import Found
-from textmill.tasks.inspect.layout import Layout, Names, find
-from textmill.tasks.inspect.splits import read
+from textmill.inspect.formats import Found
+from textmill.inspect.layout import Layout, Names, find
+from textmill.inspect.splits import read
+from textmill.params import Task, TaskData
 from textmill.tasks.readers.files import open_files
 from textmill.tasks.readers.prepare import problem_of
 from textmill.tasks.readers.row import lookup, shorten

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from textmill.corpus.language import identify
+from textmill.inspect import names
+from textmill.inspect.formats import Found, joining, scheme_of
 from textmill.params import Task, TaskData
-from textmill.tasks.inspect import names
-from textmill.tasks.inspect.formats import Found, joining, scheme_of
 from textmill.tasks.readers.annotation import SPAN_LABELS
 from textmill.tasks.readers.row import lookup, rename_labels
 from textmill.tasks.readers.tags import find_scheme, tag_spans
