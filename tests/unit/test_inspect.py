@@ -21,6 +21,14 @@ from textmill.tasks.readers.files import open_files
 
 ROWS = [(f"the tool {i} is {'good' if i % 3 else 'bad'}", "yes" if i % 3 else "no") for i in range(60)]
 CONLL = "".join(f"Mara{i} B-person\nmet O\n诺比 B-company\n\n" for i in range(40))
+TOLD = {
+    "id": 1,
+    "annotator": 1,
+    "annotation_id": 1,
+    "created_at": "2026",
+    "updated_at": "2026",
+    "lead_time": 1.5,
+}
 SQUAD = {
     "data": [
         {
@@ -65,7 +73,12 @@ SQUAD = {
         ("ag.csv", ("text,label\n" + "".join(f"{i}不好一一一一,{n}\n" for i, (_, n) in enumerate(ROWS))).encode("utf-16-be"), "sequence_classification", "csv"),
         ("ah.jsonl", "".join(json.dumps({"text": t, "label": [n]}) + "\n" for t, n in ROWS), "sequence_classification", "doccano"),
         ("ai.jsonl", "".join(json.dumps({"data": t, "labels": [n]}) + "\n" for t, n in ROWS), "sequence_classification", "doccano"),
-        ("aj.json", json.dumps([{"text": t, "label": [n]} for t, n in ROWS]), "sequence_classification", "jsonl"),
+        ("aj.json", json.dumps([{"text": t, "label": [n]} for t, n in ROWS]), "sequence_classification", "doccano"),
+        ("aq.json", json.dumps([{"text": t, "label": [[0, 3, n]]} for t, n in ROWS]), "token_classification", "doccano"),
+        ("ar.json", json.dumps([{"body": t, "mood": n, **TOLD} for t, n in ROWS]), "sequence_classification", "label_studio"),
+        ("as.json", json.dumps([{"text": t, "origin": "web", "label": n, **TOLD} for t, n in ROWS]), "sequence_classification", "label_studio"),
+        ("at.json", json.dumps([{"text": t, "mood": {"choices": [n, "both"]}, **TOLD} for t, n in ROWS]), "sequence_classification", "label_studio"),
+        ("au.json", json.dumps([{"text": t, "origin": "web", "label": [{"start": 0, "end": 3, "text": t[:3], "labels": [n]}], **TOLD} for t, n in ROWS]), "token_classification", "label_studio"),
         ("ak.jsonl", "".join(json.dumps({"data": {"text": t, "of": {"label": n}}}) + "\n" for t, n in ROWS), "sequence_classification", "jsonl"),
         ("al.jsonl", "".join(json.dumps({"in": {"question": "谁？", "context": f"{i} 韦玛", "answers": [{"text": "韦玛", "start": 1 + len(str(i))}]}}) + "\n" for i in range(60)), "span_extraction", "jsonl"),
         ("ao.jsonl", "".join(json.dumps({"premise": t, "hypothesis": t[::-1], "label": n, "meta": {"premise": i}}) + "\n" for i, (t, n) in enumerate(ROWS)), "sequence_classification", "jsonl"),
@@ -85,6 +98,64 @@ def test_the_printed_block_reads_the_file(
     expected = {"conll": 40, "squad": 30}.get(form, 61 if file == "h.txt" else 60)
     assert counts["train_examples"] + counts["dev_examples"] + counts["test_examples"] == expected
     assert f": 0 of {expected}" in report
+
+
+def test_sentences_of_semeval_without_labels_are_left_out(tmp_path: Path, params: Params) -> None:
+    lines = [f'{i}\t"The <e1>saw</e1> of <e2>Norbi {i}</e2>."\n' for i in range(60)]
+    labelled = "".join(
+        f"{line}{('Other', 'Made-By(e1,e2)')[i % 2]}\nComment:\n\n" for i, line in enumerate(lines)
+    )
+    for name, content in (
+        ("TRAIN.TXT", labelled),
+        ("TEST_CLEAN.TXT", "".join(lines)),
+        ("TEST_FULL.TXT", labelled),
+    ):
+        (tmp_path / name).write_text(content)
+    report = inspect(tmp_path)
+    ((_, spec),) = blocks(report).items()
+    assert spec["data"]["test"] == "TEST_FULL.TXT"
+    assert "left out: TEST_CLEAN.TXT (semeval without labels)" in report
+    assert ": 0 of 120" in report
+
+
+@pytest.mark.parametrize(
+    ("content", "labels", "options"),
+    [
+        ("text,label\n" + "".join(f"{t},{('yes', 'no', 'yes|no')[i % 3]}\n" for i, (t, _) in enumerate(ROWS)), ["no", "yes"], {"separator": "|"}),
+        ("文本,标签\n" + "".join(f"{t},{('好', '快', '好、快', '贵、快')[i % 4]}\n" for i, (t, _) in enumerate(ROWS)), ["好", "快", "贵"], {"separator": "、"}),
+        ('text,label\n' + "".join(f'{t},"{("a, b", "b, c", "a", "c,a")[i % 4]}"\n' for i, (t, _) in enumerate(ROWS)), ["a", "b", "c"], {"separator": ","}),
+        ("id,text,toxic,insult,threat\n" + "".join(f"{i},{t},{i % 2},{i % 3 % 2},0\n" for i, (t, _) in enumerate(ROWS)), ["toxic", "insult", "threat"], None),
+    ],
+)  # fmt: skip
+def test_several_labels_in_a_cell_or_in_columns_are_found(
+    tmp_path: Path, params: Params, content: str, labels: list[str], options: dict[str, Any] | None
+) -> None:
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8")
+    report = inspect(tmp_path / "a.csv")
+    ((_, spec),) = blocks(report).items()
+    assert spec["labels"] == labels
+    assert spec["data"]["multi_label"] is True
+    assert spec["data"].get("options") == options
+    counts = read(spec, params, tmp_path / "out")
+    assert sum(counts[f"{split}_examples"] for split in ("train", "dev", "test")) == 60
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["food, drinks", "sports"], ["food, drinks", "sports"]),
+        (["Cause-Effect(e1,e2)", "Cause-Effect(e2,e1)", "Other"], ["Cause-Effect(e1,e2)", "Cause-Effect(e2,e1)", "Other"]),
+        (["n/a", "n", "a"], ["a", "n", "n/a"]),
+    ],
+)  # fmt: skip
+def test_a_label_that_has_a_sign_in_it_stays_whole(
+    tmp_path: Path, cells: list[str], labels: list[str]
+) -> None:
+    rows = [{"text": t, "label": cells[i % len(cells)]} for i, (t, _) in enumerate(ROWS)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ((_, spec),) = blocks(inspect(tmp_path / "a.jsonl")).items()
+    assert spec["labels"] == labels
+    assert "multi_label" not in spec["data"]
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ from textmill.inspect import names
 from textmill.inspect.formats import Found, joining, scheme_of
 from textmill.params import Task, TaskData
 from textmill.tasks.readers.annotation import SPAN_LABELS
-from textmill.tasks.readers.row import lookup, rename_labels
+from textmill.tasks.readers.row import FLAGS, lookup, rename_labels
 from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens, normalised
 
 FEW = 200  # different values that a column of labels has at most
 MANY = 10  # different values that a column of scores has more of
 SAMPLE = 500  # texts whose language is identified
+SEPARATORS = "|;,，、；"  # of labels in a cell
 CODE = re.compile("[a-z]{2}")  # of a language
 UNTOLD = f"""\
 No column looks like labels, so which task this is cannot be told. Looked for were:
@@ -81,7 +82,9 @@ def shape(found: Found) -> Shape:
         spans, labels = _annotated(found)
         if spans or not (is_doccano or any(labels)):
             return labelled("token_classification", text, spans)
-        return _named(found, "sequence_classification", text, labels)
+        shape = _named(found, "sequence_classification", text, labels)
+        shape.fields = dict(found.fields)
+        return shape
     if turns := _turns(rows, columns):
         told = f"No dialogue here can be read: {turns} must be {TURNS}, the last turn the assistant's."
         return Shape("dialogue", turns, fields={"turns": turns}, told=told)
@@ -350,6 +353,9 @@ def _classes(found: Found, columns: Sequence[Any]) -> Shape:
     rows = found.rows
     values = {key: [lookup(row, key) for row in rows] for key in columns}
     labels = {key: [_names(value) for value in column] for key, column in values.items()}
+    separators = {key: sign for key in columns if _is_label(key) and (sign := _separator(labels[key]))}
+    for key, sign in separators.items():
+        labels[key] = [_split(cell, sign) for cell in labels[key]]
     kinds = {key: {name for of_text in column for name in of_text} for key, column in labels.items()}
     short = {key: of for key, of in kinds.items() if 1 < len(of) <= min(FEW, max(2, len(rows) // 2))}
     scores = {key: numbers for key, column in values.items() if (numbers := _scores(column))}
@@ -365,6 +371,16 @@ def _classes(found: Found, columns: Sequence[Any]) -> Shape:
     if called := [plain[name] for name in names.ID if name in plain]:
         fields["id"] = called[0]
     taken = (text, *fields.values())
+    flags = [key for key, column in values.items() if key not in taken and _are_flags(column)]
+    if len(flags) > 1 and not any(_is_label(key) for key in short) and isinstance(rows[0], dict):
+        found.notes.append(
+            f"columns of 0 and 1, each a label here: {', '.join(flags)}; of one alone fields.label is it"
+        )
+        marked = [[key for key in flags if FLAGS[str(lookup(row, key)).casefold()]] for row in rows]
+        shape = labelled("sequence_classification", text, Counter(key for of in marked for key in of))
+        shape.labels, shape.multi_label = flags, True
+        shape.fields = {"text": text, "label": flags, **fields}
+        return shape
     candidates = [key for key in short if key not in (*taken, *scores)]
     score = max((key for key in scores if key not in taken), key=_is_score, default=None)
 
@@ -397,7 +413,28 @@ def _classes(found: Found, columns: Sequence[Any]) -> Shape:
     shape = _named(found, "sequence_classification", text, labels[label])
     shape.fields = {"text": text, "label": label, **fields}
     shape.multi_label = sum(isinstance(value, list) for value in values[label]) > len(rows) / 2
+    if label in separators:
+        shape.multi_label, shape.options = True, {"separator": separators[label]}
     return shape
+
+
+def _separator(column: Sequence[Sequence[str]]) -> str | None:
+    """What divides several labels in a cell: the parts are fewer than the cells, and one stands alone too."""
+    cells = {name for of_text in column for name in of_text}
+    for sign in SEPARATORS:
+        parts = {part for name in cells for part in _split([name], sign)}
+        if 1 < len(parts) < len(cells) and len(parts) <= FEW and parts & cells:
+            return sign
+    return None
+
+
+def _split(cell: Sequence[str], sign: str) -> list[str]:
+    return [part.strip() for name in cell for part in name.split(sign) if part.strip()]
+
+
+def _are_flags(column: Sequence[Any]) -> bool:
+    """Whether a column has 1 or 0, or true or false, in every row."""
+    return {str(value).casefold() for value in column} <= FLAGS.keys()
 
 
 def _is_label(key: Any) -> bool:

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from textmill.errors import UserError
-from textmill.inspect import encodings
+from textmill.inspect import encodings, names
 from textmill.inspect.layout import WORDS
 from textmill.tasks.readers.conll import columns_of, layout
 from textmill.tasks.readers.documents import SEMEVAL_LINE, parts
@@ -30,6 +30,7 @@ DIVIDER = re.compile(r"__\w+__")
 TAGS = 60  # kinds of tags that a language has at most
 NUMBER = re.compile(r"[\d.,-]+")
 LONG = 40  # characters that few names of columns have
+JSON_MIN = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")  # beside the data
 FREQUENT = 5  # rows that have each value of a column of labels
 
 
@@ -42,9 +43,9 @@ class Found:
     options: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)  # split -> list of it, where one JSON file has several
-    encoding: str | None = (
-        None  # of what is not ASCII; utf-8 where the reader needs none named, None of ASCII
-    )
+    fields: dict[str, str] = field(default_factory=dict)  # what the reader finds under another name
+    # Of what is not ASCII; utf-8 where the reader needs none named, None of ASCII.
+    encoding: str | None = None
 
 
 def detect(file: File, like: Found | None = None) -> Found:
@@ -93,7 +94,7 @@ def detect(file: File, like: Found | None = None) -> Found:
         raise UserError(f"{file.name}: there are no rows below the header")
     encoding = options.get("encoding") or (None if file.content.isascii() else "utf-8")
     options |= found.options
-    return Found(found.format, found.rows, options, notes + found.notes, found.keys, encoding)
+    return replace(found, options=options, notes=notes + found.notes, encoding=encoding)
 
 
 def whole(file: File, found: Found) -> Found:
@@ -193,7 +194,43 @@ def _json(file: File, encoding: str | None, filled: Sequence[str]) -> Found:
             left = [f"{key} ({len(tree[key]):,})" for key in lists if key not in keys.values()]
             notes = [f"lists that are no split: {', '.join(left)}"] if left else []
             return Found("jsonl", tree[keys["train"]], {"key": dict(keys)}, notes, keys)
-    return Found("jsonl", tree if isinstance(tree, list) else [tree])
+    if isinstance(tree, list) and (minimal := _json_min(tree)):
+        return minimal
+    return _records(tree if isinstance(tree, list) else [tree])
+
+
+def _json_min(tree: Sequence[Any]) -> Found | None:
+    """The rows of Label Studio's JSON-MIN, whose labels stand among the data, as the whole export has them.
+
+    Spans and several choices are told by their form, a single choice by a column of few values.
+    """
+    rows = [row for row in tree if isinstance(row, dict)]
+    if not any({"annotation_id", "lead_time"} <= row.keys() for row in rows):
+        return None
+    texts = {
+        key: [row[key] for row in rows if isinstance(row.get(key), str)]
+        for key in dict.fromkeys(key for row in rows for key in row if key not in JSON_MIN)
+    }
+    field_name = max(texts, key=lambda key: (key == "text", sum(map(len, texts[key]))), default="text")
+    kinds = {key: len(set(found)) for key, found in texts.items() if key != field_name}
+    few = [key for key, count in kinds.items() if 0 < count <= len(texts[key]) / 2]
+    control = min(few, key=lambda key: (key.lower() not in names.LABEL, kinds[key]), default="")
+    whole_ones = []
+    for row in rows:
+        results: list[dict[str, Any]] = []
+        for key, value in row.items():
+            if isinstance(value, list):
+                results += [{"value": part} for part in value if isinstance(part, dict) and "start" in part]
+            elif isinstance(value, dict) and "choices" in value:
+                results.append({"value": value})
+            elif key == control and isinstance(value, str):
+                results.append({"value": {"choices": [value]}})
+        text = row.get(field_name, "")
+        whole_ones.append({"text": text, "data": row, "annotations": [{"result": results}]})
+    found = Found("label_studio", whole_ones, {} if field_name == "text" else {"text_field": field_name})
+    if control:
+        found.fields["label"] = control
+    return found
 
 
 def _json_lines(filled: Sequence[str]) -> Found | None:
@@ -214,6 +251,11 @@ def _json_lines(filled: Sequence[str]) -> Found | None:
             return None
         if isinstance(only, dict) and (_lists(only) and not _is_record(only)):
             return None
+    return _records(rows)
+
+
+def _records(rows: list[Any]) -> Found:
+    """Records of JSON, which doccano may have written, line by line or as one list."""
     records = [row for row in rows if isinstance(row, dict)]
     doccano = any(map(_is_doccano, records)) or sum(map(_has_names, records)) > len(records) / 2
     return Found("doccano" if doccano else "jsonl", rows)
@@ -251,7 +293,8 @@ def _semeval(lines: Sequence[str]) -> Found:
     rows = []
     for number, line in enumerate(lines):
         if match := SEMEVAL_LINE.fullmatch(line):
-            label = lines[number + 1].strip() if number + 1 < len(lines) else ""
+            below = lines[number + 1].strip() if number + 1 < len(lines) else ""
+            label = "" if SEMEVAL_LINE.fullmatch(below) else below
             rows.append({"text": match.group(2), "label": label})
     return Found("semeval", rows)
 
@@ -288,7 +331,7 @@ def _conll(lines: Sequence[str]) -> Found:
             sentences[-1].append(columns)
         elif sentences[-1]:
             sentences.append([])
-    sentences = sentences = [sentence for sentence in sentences if sentence]
+    sentences = [sentence for sentence in sentences if sentence]
     tokens = [[columns[0] for columns in sentence] for sentence in sentences]
     # B_person is counted as B-person, whether or not the reader takes it.
     tags = [[re.sub("^([BIESLUM])_", r"\1-", columns[-1]) for columns in sentence] for sentence in sentences]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from textmill.errors import UserError
@@ -112,6 +113,8 @@ def _form(found: Found) -> tuple[Any, ...]:
     if found.format in ("jsonl", "csv", "tsv", "parquet"):
         counts = Counter(key for row in found.rows for key in (row if isinstance(row, dict) else [len(row)]))
         columns = frozenset(key for key, count in counts.items() if 2 * count > len(found.rows))
+    elif found.format == "semeval":  # what was given out first has no labels
+        columns = any(row["label"] for row in found.rows)
     return found.format, json.dumps({key: found.options.get(key) for key in BUILT}), columns
 
 
@@ -126,11 +129,13 @@ def _joined(tables: Mapping[str, Found]) -> Found:
         notes += [f"{name}: {note}" for note in found.notes if note not in first.notes]
     rows = [row for found in tables.values() for row in found.rows]
     encoding = next((found.encoding for found in tables.values() if found.encoding), None)
-    return Found(first.format, rows, options, notes, first.keys, encoding)
+    return replace(first, rows=rows, options=options, notes=notes, encoding=encoding)
 
 
 def _shown(found: Found) -> str:
     """What a file holds, for the list of those left out."""
+    if found.format == "semeval":
+        return "semeval without labels"
     columns = ", ".join(map(str, keys(found.rows)))
     return f"{found.format} of other columns or build: {shorten(columns, 60)}"
 

@@ -14,7 +14,7 @@ from textmill.records import BESIDE, EXAMPLE_FIELDS, Example
 from textmill.tasks.readers.tags import named_scheme, spelled, tag_spans
 from textmill.words import join_tokens
 
-_FLAGS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+FLAGS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 _ROLES = {"human": "user", "gpt": "assistant"}  # as published conversations call them
 _ABSENT = object()  # what a record has not, where null may be a value
 
@@ -134,7 +134,7 @@ def _indicated(raw: Any, field: str, names: Sequence[Any]) -> list[Any]:
     found = []
     for name in names:
         value = lookup(raw, name)
-        flag = _FLAGS.get(str(value).casefold())
+        flag = FLAGS.get(str(value).casefold())
         if flag is None:
             raise RowError(field, f"expected 1 or 0 in {name!r}, found {shorten(repr(value))}")
         if flag:
