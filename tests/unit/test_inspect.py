@@ -118,6 +118,39 @@ def test_sentences_of_semeval_without_labels_are_left_out(tmp_path: Path, params
     assert ": 0 of 120" in report
 
 
+@pytest.mark.parametrize("archive", [False, True])
+def test_folders_that_are_called_as_the_labels(tmp_path: Path, params: Params, archive: bool) -> None:
+    files = {
+        f"reviews/{split}/{label}/{i}.txt": f"{split} {label} 很好 {i}\nsecond line {i}\n"
+        for split, labels in (("train", ("neg", "pos", "unsup")), ("test", ("neg", "pos")))
+        for label in labels
+        for i in range(20)
+    }
+    path = tmp_path / "reviews.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+        if not archive:
+            packed.extractall(tmp_path)
+    report = inspect(path if archive else tmp_path / "reviews")
+    ((_, spec),) = blocks(report).items()
+    assert (spec["labels"], spec["data"]["options"]) == (["neg", "pos"], {"unit": "file", "label": "folder"})
+    counts = read(spec, params, tmp_path / "out")
+    assert counts["train_examples"] + counts["dev_examples"] == counts["test_examples"] == 40
+    for line in (tmp_path / "out" / "test.jsonl").open(encoding="utf-8"):
+        example = json.loads(line)
+        assert example["text"].startswith(f"test {example['label']} 很好 ")
+        assert "\nsecond line" in example["text"]
+
+
+def test_folders_of_languages_with_files_of_splits_are_no_labels(tmp_path: Path) -> None:
+    for folder in ("sw", "yo"):
+        (tmp_path / folder).mkdir()
+        for name in ("train", "dev", "test", "train2", "train3", "train4"):
+            (tmp_path / folder / f"{name}.txt").write_text(CONLL, encoding="utf-8")
+    assert "format: conll" in inspect(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "labels", "options"),
     [

@@ -38,7 +38,7 @@ class Layout:
     path: Path
     names: dict[str, Names]
     left: list[str] = field(default_factory=list)
-    form: str | None = None  # pairs or brat, which only the names tell
+    form: str | None = None  # pairs, brat or folders, which only the names tell
     every: list[str] = field(default_factory=list)
 
 
@@ -53,7 +53,7 @@ def find(path: Path) -> Layout:
         return Layout(path, {"train": (".",)})
     every = _names(path)
     names = [name for name in every if not ABOUT.search(name)]
-    if found := _brat(path, names) or _parallel(path, names):
+    if found := _brat(path, names) or _parallel(path, names) or _folders(path, names):
         return found
     groups: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in _once(names):
@@ -171,6 +171,33 @@ def _parallel(path: Path, names: list[str]) -> Layout | None:
         return None
     start = "**/" if len(sources) > 1 else sources[0].removesuffix("source.txt")
     return Layout(path, {"train": (f"{start}source.txt", f"{start}target.txt")}, form="pairs")
+
+
+def _folders(path: Path, names: list[str]) -> Layout | None:
+    """A text a file, in folders that are called as the labels, those that every split has."""
+    places: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name in names:
+        place, folder, file = ("/" + name).rsplit("/", 2) if "/" in name else ("", "", name)
+        if folder and file.endswith(".txt") and not _split(f"{folder}/{file}")[0]:
+            places[place.lstrip("/")][folder].append(name)
+    splits: dict[str, str] = {}
+    for place, folders in places.items():
+        if len(folders) > 1 and min(map(len, folders.values())) >= MANY:
+            splits.setdefault(_split(f"{place}/")[0] or "train", place)
+    if "train" not in splits:
+        return None
+    every = [set(places[place]) for place in splits.values()]
+    labels = sorted(set.intersection(*every))
+    if len(labels) < 2:
+        return None
+    whole = all(found == set(labels) for found in every)
+    patterns: dict[str, Names] = {}
+    for split in (split for split in WORDS if split in splits):
+        start = f"{splits[split]}/" if splits[split] else ""
+        one_by_one = tuple(f"{start}{label}/*.txt" for label in labels)
+        patterns[split] = f"{start}*/*.txt" if whole else one_by_one
+    used = {name for place in splits.values() for label in labels for name in places[place][label]}
+    return Layout(path, patterns, [name for name in names if name not in used], form="folders")
 
 
 def _languages(

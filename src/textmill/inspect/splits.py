@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from textmill.errors import UserError
@@ -51,11 +52,14 @@ def read(layout: Layout) -> tuple[dict[str, Names], dict[str, Found], list[str]]
 
 
 def _formed(layout: Layout, names: Names) -> Found:
-    """The rows of a split of pairs or brat."""
+    """The rows of a split of pairs, brat or folders."""
     files = open_files(layout.path, names)
     if layout.form == "pairs":
         one, other = ([line for f in part for line in f.lines()] for part in halves(files, "train"))
         return Found("pairs", [{"source": a, "target": b} for a, b in zip(one, other, strict=False)])
+    if layout.form == "folders":
+        rows = [{"text": f.text().strip(), "label": PurePosixPath(f.name).parent.name} for f in files]
+        return Found("text", rows, {"unit": "file", "label": "folder"})
     return Found("brat", [{"text": f.text()} for f in files if f.name.endswith(".txt")])
 
 

@@ -1250,3 +1250,15 @@ def test_true_is_no_offset(run: Prepare) -> None:
     row = {"question": "Who?", "context": "Mara", "answers": [answer]}
     with pytest.raises(UserError, match="answers: 'ara' is not what stands in the context at True"):
         run("questions", {"a.jsonl": json.dumps(row)}, format="jsonl")
+
+
+def test_the_folder_of_a_file_is_the_label_of_its_lines(run: Prepare) -> None:
+    files = {
+        f"{label}/a.txt": "".join(f"{label} {i}\n" for i in range(20)) for label in ("positive", "negative")
+    }
+    options = {"label": "folder"}
+    found = _all(run("sentiment", files, format="text", train="*/a.txt", options=options))
+    assert len(found) == 40
+    assert all(e["text"].startswith(e["label"]) for e in found)
+    with pytest.raises(UserError, match=r"options\.label: expected folder, found 'file'"):
+        run("sentiment", files, format="text", train="*/a.txt", options={"label": "file"})

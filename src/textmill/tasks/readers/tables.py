@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from textmill.errors import UserError
@@ -186,16 +187,16 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
     """Lines (``options.unit: line``) or whole files (``file``) taken apart by ``options.pattern``.
 
     The pattern is a regular expression whose named groups are the fields; . matches the end of a line too
-    where the unit is a file. ``options.turns`` instead divides a dialogue's text at this string.
+    where the unit is a file. ``options.turns`` instead divides a dialogue's text at this string. With
+    ``options.label: folder`` the label is the name of the folder that a file lies in.
     """
     options = task.data.options
-    whole, pattern, divider = (
-        options.get("unit", "line") == "file",
-        options.get("pattern"),
-        options.get("turns"),
-    )
+    whole, divider, labelled = options.get("unit", "line") == "file", options.get("turns"), "label" in options
+    pattern = options.get("pattern") or ("(?P<text>.*)" if labelled else None)
     if not pattern and not divider:
-        raise UserError("data of format text needs options.pattern (with named groups) or options.turns")
+        raise UserError(
+            "data of format text needs options.pattern (with named groups), options.turns or options.label"
+        )
     try:
         expression = re.compile(pattern or "", re.DOTALL if whole else 0)
     except re.error as error:
@@ -223,6 +224,8 @@ def read_text(files: Sequence[File], task: Task, split: str) -> Iterator[Row]:
                 yield Row(place, None, f"pattern: {pattern!r} does not match", unit)
             else:
                 groups = {key: value and value.strip() for key, value in match.groupdict().items()}
+                if labelled:
+                    groups["label"] = PurePosixPath(file.name).parent.name
                 yield to_row(place, groups, task, fields)
     fields.check(files[0].name)
 
