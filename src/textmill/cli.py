@@ -64,6 +64,17 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def _share(text: str) -> float:
+    """The type of an option: a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="textmill", description=__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of a user's mistake too")
@@ -185,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     graph.add_argument("input", nargs="+", help=".jsonl, .parquet or .txt files, or sample")
     graph.add_argument("--output", type=Path, default=Path("reports/graph"), help="reports/graph by default")
     graph.add_argument("--none", default="none", help="the label of pairs without a relation: none")
-    graph.add_argument("--min-score", type=float, default=0.5, help="edges below are left out: 0.5")
+    graph.add_argument("--min-score", type=_share, default=0.5, help="edges below are left out: 0.5")
     graph.add_argument("--gold", help="an edges.csv to score against, or sample: the facts of its world")
     graph.add_argument(
         "--train", type=Path, nargs="*",
@@ -435,7 +446,8 @@ def _annotate(arguments: argparse.Namespace) -> str:
         raise UserError(f"{arguments.file}: no text in it")
     rows = [{"text": item} if isinstance(item, str) else item for item in inputs]
     pairs = list(zip(rows, predictor.predict(rows), strict=True))
-    chosen = least_sure(pairs, arguments.count, predictor.name)
+    threshold = predictor.family.threshold or 0.0
+    chosen = least_sure(pairs, arguments.count, predictor.name, threshold)
     text = export(predictor.task, chosen, arguments.format, predictor.name)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text, encoding="utf-8", newline="\n")

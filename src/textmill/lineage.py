@@ -117,14 +117,15 @@ def hash_tags(stage: dict[str, Any]) -> dict[str, str]:
 def trace(root: Path, model: str) -> str:
     """From a model back through the stages that made it, as ``dvc.lock`` and ``runs/`` have it.
 
-    Each line: the stage, its command, its MLflow run, and the files it depended on with their hashes;
+    Each line: the stage, its MLflow run, and the files it depended on with their hashes;
     what no stage made (code and sources) ends the walk. Raises UserError where no stage made the model.
     """
     stages = locked_stages(root)
     made_by = {out["path"]: label for label, stage in stages.items() for out in stage.get("outs", ())}
     starts = [path for path in (f"models/finetuned/{model}", f"models/pretrained/{model}") if path in made_by]
     if not starts:
-        known = sorted(path.rsplit("/", 1)[-1] for path in made_by if path.startswith("models/"))
+        folders = ("models/finetuned/", "models/pretrained/")
+        known = sorted(path.rsplit("/", 1)[-1] for path in made_by if path.startswith(folders))
         raise UserError(f"no stage has made a model {model!r}; known: {', '.join(known) or 'none yet'}")
     lines: list[str] = []
     waiting, seen = [made_by[starts[0]]], set()

@@ -92,6 +92,8 @@ def read_jsonl(path: Path) -> Iterator[Any]:
                     raise UserError(
                         f"{path}:{number}: not JSON at column {error.colno}: {error.msg}"
                     ) from None
+                except (ValueError, RecursionError) as error:  # a number or a depth that Python does not take
+                    raise UserError(f"{path}:{number}: JSON that cannot be read: {error}") from None
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
 
@@ -111,6 +113,8 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: no such file; the stage that makes it has not run") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # bytes, a number or a depth that Python does not take
+        raise UserError(f"{path}: JSON that cannot be read: {error}") from None
 
 
 def read_examples(folder: Path, split: str) -> Sequence[Example]:

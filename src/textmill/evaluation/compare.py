@@ -26,7 +26,8 @@ def compare_runs(params: Params, root: Path, first: str, second: str) -> dict[st
     no such run, its task is not among the parameters, or the runs are of different test sets.
     """
     one, other = (_fetched(params, root, run) for run in (first, second))
-    name = read_json(one / FILES[0]).get("task")
+    stored = read_json(one / FILES[0])
+    name = stored.get("task") if isinstance(stored, dict) else None
     if name is None:
         raise UserError(f"{one / FILES[0]}: names no task; expected what evaluate wrote")
     if name not in params.tasks:
@@ -38,7 +39,10 @@ def compare_runs(params: Params, root: Path, first: str, second: str) -> dict[st
 
 def _fetched(params: Params, root: Path, run: str) -> Path:
     """The folder with the run's FILES; those of an MLflow run are downloaded."""
-    if (Path(run) / FILES[0]).exists():
+    if Path(run).is_dir():
+        for name in FILES:
+            if not (Path(run) / name).exists():
+                raise UserError(f"{run}: there is no {name}; expected a folder that evaluate wrote")
         return Path(run)
     from textmill.tracking import Tracker
 
@@ -56,9 +60,17 @@ def compare(
     """
     family: Any = FAMILIES[task.family](task, None)  # type: ignore[arg-type]  # scoring needs no tokenizer
     examples = read_examples(data, "test")
+    if not examples:
+        raise UserError(f"{data}: the test split is empty")
     systems = []
     for folder in (first, second):
-        rows = {row["id"]: row for row in read_jsonl(folder / "predictions.jsonl")}
+        rows = {}
+        for number, row in enumerate(read_jsonl(folder / FILES[1]), 1):
+            wanted = ("id", "gold", "prediction")
+            if missing := [key for key in wanted if not isinstance(row, dict) or key not in row]:
+                where = f"{folder / FILES[1]}:{number}"
+                raise UserError(f"{where}: there is no {missing[0]}; expected what evaluate wrote")
+            rows[row["id"]] = row
         missing = [example["id"] for example in examples if example["id"] not in rows]
         if missing or len(rows) != len(examples):
             raise UserError(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from textmill.graph.extraction import Annotated
 
-_POSSESSIVE = re.compile(r"['’]s$")
-_EDGES = " \t\n.,;:!?\"'“”‘’()[]，。；：！？《》（）"
+_POSSESSIVE = re.compile(r"['’‘ʼ]s$")
+_EDGES = " \t\n.,;:!?\"'“”‘’ʼ()[]{}<>«»‹›„…—·*/`，。；：！？、《》〈〉「」『』【】（）"
 
 Key = tuple[str, str]  # normalised name, type
 
@@ -34,7 +34,7 @@ class Edge:
     tail: Key
     count: int = 0
     score: float = 0.0
-    sources: list[str] = field(default_factory=list)  # ids of the texts that say so
+    sources: dict[str, None] = field(default_factory=dict)  # ids of the texts that say so, in their order
 
 
 @dataclass
@@ -85,8 +85,8 @@ def build(annotated: Iterable[Annotated], min_score: float = 0.0) -> Graph:
             edge = edges.setdefault((head, relation["label"], tail), Edge(head, relation["label"], tail))
             edge.count += 1
             edge.score = 1 - (1 - edge.score) * (1 - relation.get("score", 1.0))
-            if "id" in row and row["id"] not in edge.sources:
-                edge.sources.append(row["id"])
+            if "id" in row:
+                edge.sources[row["id"]] = None
     for key, node in nodes.items():
         node.name = min(names[key].items(), key=lambda item: (-item[1], item[0]))[0]
     return Graph(nodes, {key: edge for key, edge in edges.items() if edge.score >= min_score})

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLE = "sample"  # in place of a file: texts, or facts, of the sample's world
 SAMPLE_TEXTS = 400
+ENTITY_SCORES, RELATION_SCORES = ("entity_", "node_"), ("relation_", "edge_")  # how their names begin
 
 
 def construct(
@@ -37,9 +38,10 @@ def construct(
     """Read ``inputs``, write the graph and what was found in each text to ``output``; returns the summary.
 
     ``inputs``: .jsonl with "text" (and entities, relations where they are known), .parquet with documents,
-    .txt with a text a line, or "sample". ``train``: examples whose relations say which types of entities
-    are asked about; without any, all pairs are. ``gold``: an edges.csv, or "sample", the facts of its world.
-    Texts whose entities and relations are known are scored, and make the gold graph where none is named.
+    .txt with a text a line, or "sample" alone. ``train``: examples whose relations say which types of
+    entities are asked about; without any, all pairs are. ``gold``: an edges.csv, or "sample", the facts of
+    its world. Texts whose entities or relations are known are scored by these, and make a graph to score
+    against.
     Raises UserError, before a model is asked, for what cannot be read or written.
     """
     known = [example for path in train for example in read_rows(path, known=True)]
@@ -50,7 +52,7 @@ def construct(
             f"{files}: no relation between two entities in {len(known):,} rows, so that no pair would be "
             "asked about; expected examples with relations, or --train without a file to ask about all pairs"
         )
-    texts, truth = _texts(inputs, none, seed)
+    texts, truth, parts = _texts(inputs, none, seed)
     if not texts:
         raise UserError(f"{', '.join(inputs)}: no text in it")
     facts = None if gold is None else _gold(gold, seed)
@@ -71,9 +73,11 @@ def construct(
         "arguments": sorted([*types, *sorted(labels)] for types, labels in (arguments or {}).items()),
     }
     if truth:
-        summary["joint"] = joint_scores(truth, found).values()
-        whole = build(truth)
-        summary["graph"] = graph_scores(graph, whole.nodes, whole.edges)
+        whole, known_texts = build(truth), found[: len(truth)]
+        part = build(known_texts, min_score)
+        summary["scored_texts"] = len(truth)
+        summary["joint"] = _of(parts, joint_scores(truth, known_texts).values())
+        summary["graph"] = _of(parts, graph_scores(part, whole.nodes, whole.edges))
     if facts is not None:
         nodes, edges = facts
         summary["gold"] = graph_scores(graph, nodes, edges)
@@ -91,18 +95,34 @@ def construct(
     return {**summary, "written": [*written, "texts.jsonl", "summary.json"]}
 
 
-def _texts(inputs: Sequence[str], none: str, seed: int) -> tuple[list[Annotated], list[Annotated]]:
-    """The texts to read, and the same with their gold where all of them have it."""
+def _texts(
+    inputs: Sequence[str], none: str, seed: int
+) -> tuple[list[Annotated], list[Annotated], Sequence[str]]:
+    """The texts to read, the gold of the first of them, and which parts of it are known.
+
+    Where only entities or only relations are annotated, nothing says whether the others are right.
+    """
     if SAMPLE in inputs:
         from textmill.sample.knowledge import annotated
 
+        if len(inputs) > 1:
+            others = ", ".join(name for name in inputs if name != SAMPLE)
+            raise UserError(f"sample stands for texts of its own; found {others} beside it")
         rows = list(annotated(seed, SAMPLE_TEXTS))
-        return rows, rows
+        return rows, rows, (*ENTITY_SCORES, *RELATION_SCORES)
     examples = [row for name in inputs for row in _rows(Path(name))]
-    if examples and all("spans" in row or "head" in row for row in examples):
-        rows = gathered(examples, none)
-        return rows, rows
-    return examples, []
+    known = [row for row in examples if "spans" in row or "head" in row]
+    truth = gathered(known, none)
+    parts: list[str] = []
+    if any("spans" in row for row in known):
+        parts += ENTITY_SCORES
+    if any("relations" in row or "head" in row for row in known):
+        parts += RELATION_SCORES
+    return [*truth, *(row for row in examples if "spans" not in row and "head" not in row)], truth, parts
+
+
+def _of(parts: Sequence[str], scores: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in scores.items() if name.startswith(tuple(parts))}
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -120,10 +140,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         documents = _documents(path)
     else:
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").split("\n")  # no other sign ends a line here
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: not UTF-8 at byte {error.start}; expected UTF-8") from None
-        documents = [(f"{path.name}:{number}", line) for number, line in enumerate(lines, 1)]
+        documents = [(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
     for name, text in documents:
         for start, end in sentences(text):
             yield {"id": name, "text": text[start:end]}

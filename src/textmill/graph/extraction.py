@@ -44,6 +44,14 @@ def extract(
         raise UserError(
             f"{relations.name} has no label {none!r} for pairs without a relation; known: {known}"
         )
+    assert entities.task is not None
+    types, marked = {part for pair in arguments or () for part in pair}, set(entities.task.labels or ())
+    if types and not types & marked:
+        raise UserError(
+            f"the arguments of the training relations are {', '.join(sorted(types))}, and {entities.name} "
+            f"marks {', '.join(sorted(marked))}: no pair would be asked about; expected the same types, or "
+            "--train without a file to ask about all pairs"
+        )
     rows, done = iter(texts), 0
     while part := list(islice(rows, CHUNK)):
         found = entities.predict([row["text"] for row in part])
@@ -65,8 +73,9 @@ def extract(
             if arguments is not None:
                 fitting = arguments[row["spans"][head]["label"], row["spans"][tail]["label"]] | {none}
                 odds = {label: p for label, p in odds.items() if label in fitting}
-            label = max(odds, key=lambda name: odds[name])
-            if label != none:
+            label = max(odds, key=lambda name: odds[name], default=none)
+            # Out of scope, none has no probability: it is what no other label is likely enough against.
+            if label != none and (none in odds or odds[label] >= (relations.family.threshold or 0.0)):
                 row["relations"].append({"head": head, "tail": tail, "label": label, "score": odds[label]})
         yield from annotated
         done += len(part)
@@ -87,8 +96,8 @@ def gathered(rows: Iterable[Example], none: str) -> list[Annotated]:
     """Examples of token and relation classification as one annotated text a text, in the order they come.
 
     An argument of a relation that no example marks as an entity becomes one, of the type that it has there.
-    Rows that are annotated already stay as they are, those of one text apart by their ids; pairs belong to
-    the first of them.
+    Rows that are annotated already stay as they are, those of one text apart unless they have the same id;
+    pairs belong to the first of them.
     """
     found: list[Annotated] = []
     first: dict[str, Annotated] = {}
@@ -98,8 +107,8 @@ def gathered(rows: Iterable[Example], none: str) -> list[Annotated]:
         same = annotated.setdefault(row["text"], {})
         if row["text"] in first and ("spans" not in row or not same):
             text = first[row["text"]]
-        elif "spans" in row and row.get("id") in same:
-            text = same[row.get("id")]
+        elif "spans" in row and row.get("id") is not None and row["id"] in same:
+            text = same[row["id"]]
         else:
             text = {**_named(row), "text": row["text"], "spans": [], "relations": []}
             found.append(text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -23,28 +25,34 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # All but what an IRI may hold as it is and what parts it (RFC 3987, 2.2: iunreserved).
 _PLANES = "".join(f"{chr(plane << 16)}-{chr((plane << 16) + 0xFFFD)}" for plane in range(1, 14))
 _NO_IRI = re.compile(f"[^A-Za-z0-9._~\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef{_PLANES}-]")
+LINKED = ("graph.jsonld", "graph.ttl")  # with rdflib
 DRAWN = 40  # edges of the drawing: those found most often
 
 
 def write(graph: Graph, folder: Path) -> list[Path]:
     """Write nodes.csv, edges.csv, graph.graphml, graph.svg and, with rdflib, graph.jsonld and graph.ttl.
 
-    Returns what was written. The bytes are a function of the graph.
+    Returns what was written. The bytes are a function of the graph. The files move into place when all are
+    made; those that need rdflib and were of another graph go.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _csv(graph, folder)
-    network = to_networkx(graph)
     import networkx
 
-    networkx.write_graphml(network, folder / "graph.graphml")
-    _draw(graph, folder / "graph.svg")
-    written = ["nodes.csv", "edges.csv", "graph.graphml", "graph.svg"]
-    try:
-        _rdf(graph, folder)
-    except ModuleNotFoundError:
-        pass  # an extra: what else there is to say the command says
-    else:
-        written += ["graph.jsonld", "graph.ttl"]
+    with TemporaryDirectory(prefix=".partial-", dir=folder) as made:
+        partial = Path(made)
+        _csv(graph, partial)
+        networkx.write_graphml(to_networkx(graph), partial / "graph.graphml")
+        _draw(graph, partial / "graph.svg")
+        written = ["nodes.csv", "edges.csv", "graph.graphml", "graph.svg"]
+        try:
+            _rdf(graph, partial)
+        except ModuleNotFoundError:  # an extra: what else there is to say the command says
+            for name in LINKED:
+                (folder / name).unlink(missing_ok=True)
+        else:
+            written += LINKED
+        for name in written:
+            (partial / name).replace(folder / name)
     return [folder / name for name in written]
 
 
@@ -60,7 +68,7 @@ def to_networkx(graph: Graph) -> MultiDiGraph:
         network.add_edge(
             # GraphML writes the key as the edge's id, an NMTOKEN; Gephi keeps one edge of each id.
             ids[edge.head], ids[edge.tail], key=f"e{number}", label=_xml(edge.label), count=edge.count,
-            score=round(edge.score, 6), sources=_xml(" ".join(edge.sources)),
+            score=round(edge.score, 6), sources=_xml(_joined(edge.sources)),
         )  # fmt: skip
     return network
 
@@ -68,6 +76,11 @@ def to_networkx(graph: Graph) -> MultiDiGraph:
 def _xml(text: str) -> str:
     """The text with the replacement character for what XML cannot hold."""
     return _NO_XML.sub("\ufffd", text)
+
+
+def _joined(sources: Iterable[str]) -> str:
+    """Ids of texts with a space between; one within an id is written %20, as in a URL."""
+    return " ".join(re.sub(r"\s", lambda found: quote(found[0]), name) for name in sources)
 
 
 def _ids(graph: Graph) -> dict[Key, str]:
@@ -80,7 +93,7 @@ def _csv(graph: Graph, folder: Path) -> None:
     edges = [
         (
             graph.nodes[e.head].name, e.head[1], e.label, graph.nodes[e.tail].name, e.tail[1], e.count,
-            f"{e.score:.4f}", " ".join(e.sources),
+            f"{e.score:.4f}", _joined(e.sources),
         )
         for e in graph.edges.values()
     ]  # fmt: skip
@@ -103,6 +116,7 @@ def read_edges(path: Path) -> tuple[set[Key], set[tuple[Key, str, Key]]]:
     from textmill.graph.build import key_of
 
     wanted = ("head", "head_type", "relation", "tail", "tail_type")
+    csv.field_size_limit(2**31 - 1)  # an edge may have many sources
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -215,13 +229,14 @@ def _figure(graph: Graph) -> Figure:
         label = _xml(edge.label.replace("_", " "))
         network.add_edge(edge.head, edge.tail, label=f"{told}, {label}" if told else label)
     labels = sorted({key[1] for key in network})
-    tones = matplotlib.colormaps["Set2"]
+    tones = matplotlib.colormaps["Set2" if len(labels) <= 8 else "tab20"]
+    tone = {label: tones(i % tones.N) for i, label in enumerate(labels)}
     figure = Figure(figsize=(13, 10))
     axes = figure.add_subplot()
     axes.axis("off")
     if edges:
         places = _places(network)
-        colours = [tones(labels.index(key[1])) for key in network]
+        colours = [tone[key[1]] for key in network]
         names = {key: _xml(graph.nodes[key].name) for key in network}
         networkx.draw_networkx_nodes(network, places, node_color=colours, node_size=260, ax=axes)
         networkx.draw_networkx_edges(
@@ -230,9 +245,10 @@ def _figure(graph: Graph) -> Figure:
         networkx.draw_networkx_labels(network, places, names, font_size=8, ax=axes)
         networkx.draw_networkx_edge_labels(
             network, places, networkx.get_edge_attributes(network, "label"), font_size=6, ax=axes,
-            font_color="#5c6770", rotate=False, bbox={"alpha": 0},
+            font_color="#5c6770", rotate=False, bbox={"alpha": 0}, label_pos=0.4,
         )  # fmt: skip
         for label in labels:
-            axes.scatter([], [], color=tones(labels.index(label)), label=_xml(label))
+            # matplotlib leaves out of a legend what begins with _.
+            axes.scatter([], [], color=tone[label], label=re.sub("^(?=_)", "\u200b", _xml(label)))
         axes.legend(frameon=False, loc="lower right")
     return figure

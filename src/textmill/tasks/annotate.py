@@ -23,15 +23,16 @@ FAMILIES = ("sequence_classification", "token_classification", "relation_classif
 Pair = tuple[Example, Prediction]
 
 
-def least_sure(pairs: Sequence[Pair], count: int, name: str) -> list[Pair]:
+def least_sure(pairs: Sequence[Pair], count: int, name: str, threshold: float = 0.0) -> list[Pair]:
     """The ``count`` examples of lowest certainty, the least sure first, each text once.
 
+    Where certainty below ``threshold`` is itself an answer, out of scope, they are those nearest to it.
     Raises UserError where the predictions carry no certainty, as those of texts and numbers do not.
     """
     if any("score" not in prediction for _, prediction in pairs):
         raise UserError(f"the predictions of {name} carry no certainty, so none is the least sure")
     chosen: dict[str, Pair] = {}
-    for example, prediction in sorted(pairs, key=lambda pair: pair[1]["score"]):
+    for example, prediction in sorted(pairs, key=lambda pair: abs(pair[1]["score"] - threshold)):
         given = json.dumps([example.get(key) for key in ("text", "pair", "head", "tail")], sort_keys=True)
         chosen.setdefault(given, (example, prediction))
     return list(chosen.values())[:count]
@@ -47,6 +48,9 @@ def export(task: Task, pairs: Sequence[Pair], form: str, model: str) -> str:
     """The file that the tool imports, of a task that ``check`` lets through."""
     if form == "label_studio":
         rows = [_label_studio(task, *pair, model) for pair in pairs]
+        if any("pair" in row["data"] for row in rows):  # the interface shows it for every task
+            for row in rows:
+                row["data"].setdefault("pair", "")
         return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
     return "".join(json.dumps(_doccano(task, *pair), ensure_ascii=False) + "\n" for pair in pairs)
 
@@ -141,7 +145,7 @@ def _spans(task: Task, example: Example, answer: Any) -> list[tuple[dict[str, An
 
 def _arguments(example: Example) -> list[tuple[dict[str, Any], str]]:
     """Head and tail with their types, or called so where no type is known."""
-    return [(example[side], example[side].get("label") or side) for side in ("head", "tail")]
+    return [(example[side], str(example[side].get("label") or side)) for side in ("head", "tail")]
 
 
 def _place(span: dict[str, Any]) -> dict[str, int]:

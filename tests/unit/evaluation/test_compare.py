@@ -64,8 +64,36 @@ def test_a_label_that_the_task_has_no_more_is_told(tmp_path: Path) -> None:
         compare(task, tmp_path, one, tmp_path / "two", seed=1)
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, r"run: there is no scores\.json; expected a folder that evaluate wrote"),
+        ({"scores.json": "{}"}, r"run: there is no predictions\.jsonl; expected a folder"),
+        (
+            {"scores.json": "[]", "predictions.jsonl": ""},
+            r"scores\.json: names no task; expected what evaluate",
+        ),
+        (
+            {"scores.json": '{"task": "sentiment"}', "predictions.jsonl": '{"prediction": "positive"}\n'},
+            r"predictions\.jsonl:1: there is no id; expected what evaluate wrote",
+        ),
+    ],
+)
+def test_a_folder_that_evaluate_did_not_write_is_told(
+    tmp_path: Path, files: dict[str, str], told: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    for name, content in files.items():
+        (tmp_path / "run" / name).write_text(content)
+    example = {"id": "1", "text": "a", "label": "positive"}
+    write_jsonl(tmp_path / "data" / "tasks" / "sentiment" / "test.jsonl", [example])
+    with pytest.raises(UserError, match=told):
+        compare_runs(load(), tmp_path, str(tmp_path / "run"), str(tmp_path / "run"))
+
+
 def test_a_folder_whose_scores_name_no_task_is_told(tmp_path: Path) -> None:
     write_json(tmp_path / "one" / "scores.json", {"accuracy": 1})
+    write_jsonl(tmp_path / "one" / "predictions.jsonl", [])
     one = str(tmp_path / "one")
     with pytest.raises(UserError, match=r"one/scores\.json: names no task"):
         compare_runs(load(), tmp_path, one, one)

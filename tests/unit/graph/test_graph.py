@@ -49,7 +49,7 @@ def test_mentions_are_merged_by_name_and_type_and_edges_scored_as_independent() 
         ("Mara", "person", 2), ("Norbi", "company", 2), ("Ulmen", "place", 1)
     }  # fmt: skip
     edge = graph.edges[("mara", "person"), "works_for", ("norbi", "company")]
-    assert (edge.count, edge.score, edge.sources) == (2, pytest.approx(1 - 0.5 * 0.4), ["t1"])
+    assert (edge.count, edge.score, edge.sources) == (2, pytest.approx(1 - 0.5 * 0.4), {"t1": None})
     assert len(build([row([(0, "works_for", 1, 0.5), (3, "born_in", 4, 0.9)])], min_score=0.6).edges) == 1
 
 
@@ -60,6 +60,10 @@ def test_mentions_are_merged_by_name_and_type_and_edges_scored_as_independent() 
         (" NORBI  Tools,", "norbi tools"),
         ("Ｎｏｒｂｉ", "norbi"),
         ("《诺比》", "诺比"),
+        ("「诺比」、", "诺比"),
+        ("Norbi‘s", "norbi"),
+        ("«Norbi»…", "norbi"),
+        ("C#", "c#"),
         ("O'Neil", "o'neil"),
         ("...", "..."),
         ("?!", "?!"),
@@ -100,6 +104,7 @@ class Entities:
 
     class task:  # noqa: N801 - stands for an attribute
         family = "token_classification"
+        labels = ("person", "company", "place")
 
     def predict(self, texts: list[str]) -> list[dict[str, Any]]:
         spans = [{"start": a, "end": b, "label": label, "score": 0.9} for a, b, label in SPANS]
@@ -114,6 +119,9 @@ class Relations:
     class task:  # noqa: N801
         family = "relation_classification"
         labels = ("none", "works_for", "born_in")
+
+    class family:  # noqa: N801
+        threshold = None
 
     def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         odds = {"none": 0.1, "works_for": 0.3, "born_in": 0.6}
@@ -145,6 +153,114 @@ def test_a_pair_without_a_relation_has_none_where_that_is_out_of_scope() -> None
     models: Any = (Entities(), Unsure())
     (found,) = extract(*models, [{"text": TEXT}], None, "none")
     assert {relation["head"] for relation in found["relations"]} == {0, 3}
+
+
+def test_out_of_scope_no_relation_below_the_threshold_stands_in_for_one_that_does_not_fit() -> None:
+    class Sure(Relations):
+        class family:  # noqa: N801
+            threshold = 0.5
+
+        def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            odds = {"works_for": 0.003, "born_in": 0.997}
+            return [{"prediction": "born_in", "score": 0.997, "probabilities": odds} for _ in inputs]
+
+    models: Any = (Entities(), Sure())
+    arguments = {("person", "company"): {"works_for"}, ("person", "place"): {"born_in"}}
+    (found,) = extract(*models, [{"text": TEXT}], arguments, "none")
+    assert {(r["head"], r["label"], r["tail"]) for r in found["relations"]} == {
+        (head, "born_in", 4) for head in (0, 3)
+    }
+    (found,) = extract(*models, [{"text": TEXT}], {("person", "company"): {"unknown"}}, "none")
+    assert found["relations"] == []
+
+
+def test_arguments_that_the_entity_model_never_marks_are_told() -> None:
+    models: Any = (Entities(), Relations())
+    told = (
+        "arguments of the training relations are e1, e2, and entities marks company, person, place: no pair"
+    )
+    with pytest.raises(UserError, match=told):
+        list(extract(*models, [{"text": TEXT}], {("e1", "e2"): {"works_for"}}, "none"))
+
+
+def run(folder: Path, *inputs: str, min_score: float = 0.2) -> dict[str, Any]:
+    models: Any = (Entities(), Relations())
+    return construct(
+        *models, inputs, folder / "out", none="none", min_score=min_score, train=[], gold=None, seed=1
+    )
+
+
+def test_plain_texts_beside_known_ones_are_read_and_not_scored(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "known.jsonl", [row([(0, "born_in", 1, 1.0)])])
+    (tmp_path / "plain.txt").write_text(TEXT.partition(". ")[0] + f".\n{TEXT}\n", encoding="utf-8")
+    alone = run(tmp_path, str(tmp_path / "known.jsonl"))
+    both = run(tmp_path, str(tmp_path / "plain.txt"), str(tmp_path / "known.jsonl"))
+    assert both["texts"] > alone["texts"] == both["scored_texts"] == 1
+    assert (both["joint"], both["graph"]) == (alone["joint"], alone["graph"])
+    with pytest.raises(UserError, match=r"sample stands for texts of its own; found b\.jsonl beside it"):
+        run(tmp_path, "sample", "b.jsonl")
+
+
+def test_what_is_not_annotated_is_not_scored(tmp_path: Path) -> None:
+    known = {key: value for key, value in row([]).items() if key != "relations"}
+    write_jsonl(tmp_path / "entities.jsonl", [known])
+    summary = run(tmp_path, str(tmp_path / "entities.jsonl"))
+    assert set(summary["joint"]) == {"entity_f1", "entity_precision", "entity_recall"}
+    assert set(summary["graph"]) == {"node_f1", "node_precision", "node_recall"}
+    pair = {"text": TEXT, "head": PERSON, "tail": COMPANY, "label": "born_in"}
+    write_jsonl(tmp_path / "relations.jsonl", [pair])
+    summary = run(tmp_path, str(tmp_path / "relations.jsonl"))
+    assert {name.partition("_")[0] for name in summary["joint"]} == {"relation"}
+
+
+def test_ids_of_lines_count_lines_alone_and_have_no_spaces(tmp_path: Path) -> None:
+    for name in ("a b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.txt").write_text(f"x\u2028y\x0cz\r\n{TEXT.partition('. ')[0]}.\n", newline="")
+    graph = build([{**row([(0, "works_for", 1, 1.0)]), "id": name} for name in ("a b:1", "c:1")])
+    write(graph, tmp_path)
+    with (tmp_path / "edges.csv").open(newline="") as file:
+        assert [line["sources"] for line in csv.DictReader(file)] == ["a%20b:1 c:1"]
+    run(tmp_path, *(str(tmp_path / name / "t.txt") for name in ("a b", "c")))
+    ids = [text["id"] for text in read_jsonl(tmp_path / "out" / "texts.jsonl")]
+    assert sorted(set(ids)) == [f"{tmp_path}/{name}/t.txt:{i}" for name in ("a b", "c") for i in (1, 2)]
+
+
+def test_an_edge_of_many_sources_is_read_back(tmp_path: Path) -> None:
+    graph = build({**row([(0, "works_for", 1, 1.0)]), "id": f"{i:016d}"} for i in range(9000))
+    write(graph, tmp_path)
+    assert read_edges(tmp_path / "edges.csv")[1] == set(graph.edges)
+
+
+def test_no_file_of_another_graph_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(example(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["textmill.graph.write"], "_draw", interrupted)
+    other = build([row([(3, "born_in", 4, 0.9)])])
+    with pytest.raises(KeyboardInterrupt):
+        write(other, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "rdflib", None)
+    write(other, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "nodes.csv",
+        "edges.csv",
+        "graph.graphml",
+        "graph.svg",
+    }
+
+
+def test_rows_of_one_text_without_ids_stay_apart() -> None:
+    rows: list[dict[str, Any]] = [
+        {"text": TEXT, "spans": [PERSON], "relations": []},
+        {"text": TEXT, "spans": [COMPANY], "relations": []},
+    ]
+    assert [text["spans"] for text in gathered(rows, "none")] == [[PERSON], [COMPANY]]
 
 
 def test_a_text_that_several_rows_annotate_counts_each_time() -> None:

@@ -140,6 +140,24 @@ def test_the_least_sure_come_first_and_a_text_once() -> None:
         least_sure([({"text": "a"}, {"prediction": 1.5})], 1, "x")
 
 
+def test_out_of_scope_the_least_sure_are_nearest_to_the_threshold() -> None:
+    scores = {"other 1": 0.2, "other 2": 0.69, "negative 1": 0.72, "negative 2": 0.95}
+    pairs: Any = [
+        ({"text": name}, {"prediction": name[:-2], "score": score}) for name, score in scores.items()
+    ]
+    chosen = least_sure(pairs, 3, "a", threshold=0.7)
+    assert [example["text"] for example, _ in chosen] == ["other 2", "negative 1", "negative 2"]
+
+
+def test_label_studio_s_interface_finds_a_second_text_in_every_task(make_task: Any) -> None:
+    task = make_task("sentiment")
+    said = {"prediction": "positive", "score": 0.5}
+    pairs: Any = [({"text": "a", "pair": "b"}, said), ({"text": "c"}, said)]
+    exported = json.loads(export(task, pairs, "label_studio", "m"))
+    assert [row["data"]["pair"] for row in exported] == ["b", ""]
+    assert "$pair" in labelling_interface(task, [example for example, _ in pairs])
+
+
 def test_the_interface_names_every_label_and_other_families_are_told(make_task: Any) -> None:
     example = {"text": TEXT, "head": SPANS[0], "tail": {"start": 0, "end": 1}}  # whose type nobody knows
     for name in ("sentiment", "entities", "relations"):
