@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import mlflow.exceptions
 import mlflow.pyfunc
+import numpy
 import pandas
 
 
@@ -26,9 +28,17 @@ class TextmillModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
     def predict(
         self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
     ) -> pandas.DataFrame:
-        """One row of prediction a row of input."""
-        rows = model_input.to_dict(orient="records")
-        return pandas.DataFrame(self.predictor.predict(rows))
+        """One row of prediction a row of input; a wrong one is MLflow's error for a wrong request."""
+        from textmill.errors import UserError
+
+        rows = [
+            {key: value.tolist() if isinstance(value, numpy.ndarray) else value for key, value in row.items()}
+            for row in model_input.to_dict(orient="records")
+        ]
+        try:
+            return pandas.DataFrame(self.predictor.predict(rows))
+        except UserError as error:
+            raise mlflow.exceptions.MlflowException.invalid_parameter_value(str(error)) from None
 
 
 mlflow.models.set_model(TextmillModel())

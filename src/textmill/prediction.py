@@ -17,6 +17,7 @@ from textmill.params import Generation, Task
 from textmill.records import EXAMPLE_FIELDS, Example, half_character, read_json, write_json
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CARD = "textmill.json"  # in a model's folder: what it was made for
@@ -229,10 +230,15 @@ class Predictor:
         return {"prediction": str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()}
 
     def _write(self, text: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The text with what the model writes after it, or in its place; by default the likeliest tokens.
+        """The text with what the model writes after it, or in its place, as ``written`` has it."""
+        _, ids = self.written(text, settings)
+        return {"prediction": str(self.tokenizer.decode(ids[0], skip_special_tokens=True)).strip()}
 
-        Of a text that is too long an encoder-decoder reads the beginning, and a decoder the end, which leaves
-        room for what it writes.
+    def written(self, text: str, settings: Mapping[str, Any] | None = None) -> tuple[Tensor, Tensor]:
+        """The ids that a pretrained model reads of a text, and what it writes, of a decoder behind these.
+
+        (1, length) each; by default the likeliest tokens. Of a text that is too long an encoder-decoder reads
+        the beginning, and a decoder the end, which leaves room for what it writes.
         """
         import torch
 
@@ -248,8 +254,7 @@ class Predictor:
             chosen["max_new_tokens"] = min(chosen["max_new_tokens"], self.limit() + 8 - ids.shape[1])
         generate: Any = self.model.generate
         with torch.inference_mode():
-            written = generate(input_ids=ids, attention_mask=torch.ones_like(ids), **chosen)
-        return {"prediction": str(self.tokenizer.decode(written[0], skip_special_tokens=True)).strip()}
+            return ids, generate(input_ids=ids, attention_mask=torch.ones_like(ids), **chosen)
 
     def limit(self) -> int:
         """The tokens that a pretrained model can read, less a few to write."""

@@ -49,6 +49,10 @@ class Explanation:
             for text, value in rows:
                 if value:
                     lines.append(f"{value:+8.3f}  {'█' * round(20 * abs(value) / most):20}  {text.strip()}")
+        if not self.data["targets"]:
+            lines.append("nothing was found that could be explained; --target names a part of the text")
+        if self.data["left_out"]:
+            lines.append(f"\nand {self.data['left_out']:,} more")
         return "\n".join(lines)
 
     def html_fragment(self) -> str:
@@ -83,7 +87,7 @@ def explain(predictor: Predictor, item: str | Mapping[str, Any], target: str | N
         for key, value in reading.inputs.items()
     }
     ids: Tensor = inputs["input_ids"]
-    special = torch.isin(ids, torch.tensor(sorted(set(tokenizer.all_special_ids)), device=ids.device))
+    special = torch.isin(ids, torch.tensor(sorted(_special(tokenizer)), device=ids.device))
     if bool(special.all()):
         raise UserError("the text is empty: there is nothing to explain")
     baseline = torch.where(special, ids, _nothing(tokenizer))
@@ -111,6 +115,11 @@ def explain(predictor: Predictor, item: str | Mapping[str, Any], target: str | N
             "attention": {name: _rounded(found) for name, found in weights.items()},
         }
     )
+
+
+def _special(tokenizer: Any) -> set[int]:
+    """The tokens that are no text; one that stands for an unknown word is, unless it is the baseline's."""
+    return set(tokenizer.all_special_ids) - ({tokenizer.unk_token_id} - {_nothing(tokenizer)})
 
 
 def _nothing(tokenizer: Any) -> int:
@@ -145,7 +154,7 @@ def _told(target: Target, found: Attribution, shares: Mapping[str, Tensor]) -> d
 def _tokens(tokenizer: Any, ids: Sequence[int]) -> list[dict[str, Any]]:
     """The text of each token; one that only goes on with the character of the token before has none."""
     texts = [""] * len(ids)
-    special = set(tokenizer.all_special_ids)
+    special = _special(tokenizer)
     told, start = "", 0
     for i in range(len(ids)):
         whole = tokenizer.decode(ids[: i + 1], skip_special_tokens=False, clean_up_tokenization_spaces=False)

@@ -181,28 +181,36 @@ def _span(
         if first < 0 or not target.strip():
             raise UserError(f"the context has no {target!r}")
         first, last = trim(example["context"], first, last)  # tokens cover no white space at their ends
+    places = [(feature, 0, 0) for feature in features]
     if first < last:
-        for feature in features:
-            inside = [i for i, (a, b) in enumerate(feature["_spans"]) if a < b and a < last and b > first]
-            if (
-                inside
-                and feature["_spans"][inside[-1]][1] >= last
-                and feature["_spans"][inside[0]][0] <= first
-            ):
-                start, end = inside[0], inside[-1]
-                break
-        else:
-            if target is not None:
-                raise UserError(
-                    f"no window of {family.max_length} tokens shows all of {target[:40]!r}: "
-                    "choose a shorter part"
-                )
+        places = []
+        for each in features:
+            inside = [i for i, (a, b) in enumerate(each["_spans"]) if a < b and a < last and b > first]
+            if inside and each["_spans"][inside[-1]][1] >= last and each["_spans"][inside[0]][0] <= first:
+                places.append((each, inside[0], inside[-1]))
+        if not places and target is not None:
+            raise UserError(
+                f"no window of {family.max_length} tokens shows all of {target[:40]!r}: choose a shorter part"
+            )
+    if len(places) > 1:  # windows overlap: an answer is the surest one's, and no answer the least sure one's
+        sure = max if first < last else min
+        feature, start, end = sure(places, key=lambda place: _sum(family, model, *place))
+    elif places:
+        feature, start, end = places[0]
     name = example["context"][first:last] if first < last else "no answer"
     targets = [
         Target(f"{name}: start", lambda output: log_odds(output.start_logits, start), (start,)),
         Target(f"{name}: end", lambda output: log_odds(output.end_logits, end), (end,)),
     ]
     return _reading(family, feature, prediction, targets)
+
+
+def _sum(family: Any, model: Any, feature: Feature, start: int, end: int) -> float:
+    """The score of a span: that of its start and that of its end."""
+    batch = {key: value.to(model.device) for key, value in family.collate([feature]).items()}
+    with torch.no_grad():
+        output = model(**batch)
+    return float(output.start_logits[0, start] + output.end_logits[0, end])
 
 
 def _generated(family: Any, model: Any, example: Any, features: list[Feature], target: str | None) -> Reading:
@@ -252,19 +260,18 @@ def written(
 def _language_model(predictor: Predictor, item: Any, target: str | None) -> Reading:
     """A pretrained model: what it puts at each mask, or writes behind or from the text."""
     _no_choice(target, "what it wrote")
-    prediction = predictor.predict([item])[0]
+    predictor.check(item, "input 1")
     text = item if isinstance(item, str) else item["text"]
     model, tokenizer = predictor.model, predictor.tokenizer
+    if hasattr(model, "generate") and model.can_generate():
+        ids, found = predictor.written(text)
+        said = str(tokenizer.decode(found[0], skip_special_tokens=True)).strip()
+        inputs = {"input_ids": ids.clone(), "attention_mask": torch.ones_like(ids)}
+        return written(model, tokenizer, inputs, found[0].tolist(), {"prediction": said})
+    prediction = predictor.predict([item])[0]
     encoding = tokenizer(text, return_tensors="pt", truncation=True, max_length=predictor.limit())
     inputs = {key: encoding[key] for key in ("input_ids", "attention_mask")}
     ids = inputs["input_ids"]
-    if hasattr(model, "generate") and model.can_generate():
-        if not model.config.is_encoder_decoder and ids[0, -1] == tokenizer.eos_token_id:
-            inputs = {key: value[:, :-1] for key, value in inputs.items()}
-        generate: Any = model.generate
-        with torch.inference_mode():
-            found = generate(**inputs, max_new_tokens=MOST_TARGETS, do_sample=False)[0].tolist()
-        return written(model, tokenizer, inputs, found, prediction)
     with torch.no_grad():
         best = model(**inputs).logits[0].argmax(dim=-1).tolist()
     places = (ids[0] == tokenizer.mask_token_id).nonzero().flatten().tolist()

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +25,9 @@ from textmill.serving import Limits
 from textmill.serving.batching import LARGEST, Batcher, BusyError, Room
 from textmill.serving.inputs import About, Answer, Explained, input_model, largest_body, request_model
 from textmill.serving.page import STATIC, Page, read_form
+from textmill.tasks.readers.row import shorten
 
+TOLD = 10  # things wrong with one request that are told
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
     # The page needs nothing from elsewhere; an explanation colours its tokens by style attributes.
@@ -109,6 +112,11 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        for part in error.errors():
+            if part["type"] == "json_invalid":
+                reason = part.get("ctx", {}).get("error", part["msg"])
+                told = f"not JSON at character {part['loc'][-1]}: {reason}"
+                return JSONResponse({"detail": told}, HTTPStatus.BAD_REQUEST)
         return JSONResponse({"detail": _words(error.errors())}, HTTPStatus.UNPROCESSABLE_ENTITY)
 
     @app.exception_handler(UserError)
@@ -124,8 +132,17 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     @app.middleware("http")
     async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Every answer with the headers that say what a browser may load, and that it keeps nothing."""
-        response = await call(request)
+        """Every answer with the headers that say what a browser may load, and that it keeps nothing.
+
+        A form that a page of another site sends is refused: its answer could not be read there, but the
+        models would work for it.
+        """
+        response: Response
+        if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "POST":
+            told = "a page of another site asks; only this server's own may"
+            response = JSONResponse({"detail": told}, HTTPStatus.FORBIDDEN)
+        else:
+            response = await call(request)
         response.headers.update(HEADERS)
         return response
 
@@ -157,9 +174,9 @@ def _add_task(
     async def explained(body: one) -> Explained:
         item = _plain(body)
         predictor.check(item, "input 1")
-        found = await in_pool(explain, predictor, item)
-        told: Any = found.data["prediction"]  # a second one might be of another text
-        return Explained(task=name, prediction=told, explanation=found.data, html=found.html_fragment())
+        found, html = await in_pool(_explained, predictor, item)
+        told: Any = found["prediction"]  # a second one might be of another text
+        return Explained(task=name, prediction=told, explanation=found, html=html)
 
     failures: dict[int | str, dict[str, Any]] = {
         413: {"description": "The body is too large."},
@@ -194,11 +211,11 @@ class BodyLimit:
         more = size <= self.limit
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":  # half a body is none
+                return
             body += message.get("body", b"")
             size = len(body)
-            more = (
-                message["type"] == "http.request" and message.get("more_body", False) and size <= self.limit
-            )
+            more = message.get("more_body", False) and size <= self.limit
         if size > self.limit:
             told = f"the body is larger than {self.limit:,} bytes"
             await JSONResponse({"detail": told}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
@@ -228,19 +245,29 @@ def _plain(body: BaseModel) -> dict[str, Any]:
     return body.model_dump(exclude_none=True)
 
 
-def _try_explain(predictor: Predictor, item: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """The prediction, and its explanation as HTML, None where the model's kind has none."""
+def _explained(predictor: Predictor, item: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """An explanation as data and as HTML."""
+    found = explain(predictor, item)
+    return found.data, found.html_fragment()
+
+
+def _try_explain(predictor: Predictor, item: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The prediction, and its explanation as HTML, or why there is none."""
     try:
-        found = explain(predictor, item)
-    except UserError:
-        return predictor.predict([item])[0], None
-    return found.data["prediction"], found.html_fragment()
+        found, html = _explained(predictor, item)
+    except UserError as error:
+        return predictor.predict([item])[0], Markup('<p class="soft">{}</p>').format(error)
+    return found["prediction"], html
 
 
 def _words(errors: Any) -> str:
-    """pydantic's errors in one line each, without the text that was sent."""
+    """pydantic's errors in one line each, the first of them, without the text that was sent."""
     lines = []
-    for error in errors:
-        place = ".".join(str(part) for part in error["loc"] if part != "body")
-        lines.append(f"{place}: {error['msg']}" if place else error["msg"])
-    return "; ".join(lines)
+    for error in errors[:TOLD]:
+        place = shorten(".".join(str(part) for part in error["loc"] if part != "body"), 100)
+        told = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "string_pattern_mismatch":
+            told = "has only white space"
+        lines.append(f"{place}: {told}" if place else told)
+    more = [f"and {len(errors) - TOLD:,} more"] if len(errors) > TOLD else []
+    return "; ".join([*lines, *more])

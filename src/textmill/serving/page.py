@@ -83,7 +83,7 @@ class Page:
         predictor = self.predictors[name]
         family = _family(predictor)
         given = form if form is not None else self._example(name)
-        turns = []
+        turns = _said(given) if family == "dialogue" else []
         if item is not None and prediction is not None and "turns" in item:
             turns = [*item["turns"], {"role": "assistant", "text": str(prediction["prediction"])}]
             given = {**given, "text": ""}
@@ -97,7 +97,6 @@ class Page:
             labels=predictor.task.labels if predictor.task else None,
             fields=[(key, heading, lines, given.get(key, "")) for key, heading, lines in fields],
             turns=turns,
-            characters=self.limits.characters,
             result=None if prediction is None or item is None else _result(family, item, prediction),
             explanation=explanation,
             error=error,
@@ -113,9 +112,7 @@ class Page:
             given["head"] = _place(given["text"], given["head"], "first argument", after=None)
             given["tail"] = _place(given["text"], given["tail"], "second argument", after=given["head"])
         if family == "dialogue":
-            roles = [key for key in form if key.startswith("turn-")]
-            said = [{"role": ("user", "assistant")[i % 2], "text": form[key]} for i, key in enumerate(roles)]
-            given = {"turns": [*said, {"role": "user", "text": given["text"]}]}
+            given = {"turns": [*_said(form), {"role": "user", "text": given["text"]}]}
         return self.models[name].model_validate(given).model_dump(exclude_none=True)
 
     def card(self, name: str) -> dict[str, Any]:
@@ -135,6 +132,12 @@ class Page:
 
 def _family(predictor: Predictor) -> str | None:
     return predictor.task.family if predictor.task else None
+
+
+def _said(form: Form) -> list[dict[str, str]]:
+    """The turns of the conversation that a form goes on with."""
+    turns = [key for key in form if key.startswith("turn-")]
+    return [{"role": ("user", "assistant")[i % 2], "text": form[key]} for i, key in enumerate(turns)]
 
 
 def _place(text: str, words: str, field: str, after: Mapping[str, int] | None) -> dict[str, int]:

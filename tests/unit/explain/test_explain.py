@@ -133,6 +133,58 @@ def test_a_chain_goes_through_all_windows_of_a_long_text(make_predictor: Any) ->
     assert len(windows) > 1
 
 
+def test_an_answer_is_explained_in_the_window_that_it_was_read_from(make_predictor: Any) -> None:
+    import torch
+
+    predictor = make_predictor("questions", finetune={"max_length": 24})
+    text = "Mara Velt works, 玛拉 with Norbi Tools in Ulmen by the river and sings"
+    seen = set()
+    for start in range(0, len(text) - 30, 3):
+        item = {"question": "Who?", "context": text[start:] + text[:start]}
+        features = predictor.family.encode(item, labelled=False)
+        answer = predictor.predict([item])[0]["prediction"]
+        data = explain(predictor, item).data
+        scores = []
+        for feature in features:
+            with torch.no_grad():
+                output = predictor.model(input_ids=torch.tensor([feature["input_ids"]]))
+            first, last = answer["start"], answer["start"] + len(answer["text"])
+            starts = [a for a, b in feature["_spans"]]
+            ends = [b for a, b in feature["_spans"]]
+            if answer["text"] and first in starts and last in ends:
+                i = next(n for n, a in enumerate(starts) if a == first and ends[n] > a)
+                j = max(n for n, b in enumerate(ends) if b == last and b > starts[n])
+                scores.append((float(output.start_logits[0, i] + output.end_logits[0, j]), feature))
+            elif not answer["text"]:
+                scores.append((-float(output.start_logits[0, 0] + output.end_logits[0, 0]), feature))
+        wanted = max(scores, key=lambda pair: pair[0])[1]
+        decoded = predictor.tokenizer.decode(wanted["input_ids"])
+        assert "".join(token["text"] for token in data["tokens"]) == decoded
+        seen.add(features.index(wanted) if len(scores) > 1 else -1)
+    assert seen - {-1, 0}
+
+
+def test_an_unknown_word_is_no_special_token(make_predictor: Any, inputs: Any) -> None:
+    predictor = make_predictor("sentiment")
+    tokenizer = predictor.tokenizer
+    word = tokenizer.convert_ids_to_tokens(tokenizer("bad", add_special_tokens=False)["input_ids"][-1])
+    tokenizer.unk_token = word  # as a WordPiece vocabulary has one for what it does not know
+    assert tokenizer.unk_token_id in tokenizer.all_special_ids
+    data = explain(predictor, "not bad").data
+    found = [t for t in data["tokens"] if t["text"] and t["text"] in word]
+    assert found
+    assert not any(token["special"] for token in found)
+    place = data["tokens"].index(found[-1])
+    assert data["targets"][0]["occlusion"][place] != 0
+
+
+def test_a_terminal_says_what_is_left_out_and_where_there_is_nothing(make_predictor: Any) -> None:
+    data = explain(make_predictor("sentiment"), "not bad").data
+    assert "\nand 3 more" in Explanation({**data, "left_out": 3}).text
+    assert "nothing was found" in Explanation({**data, "targets": []}).text
+    assert "more" not in Explanation(data).text
+
+
 def test_the_tokens_spell_the_text_and_an_emoji_of_several_tokens_is_one(
     make_predictor: Any, inputs: Any
 ) -> None:

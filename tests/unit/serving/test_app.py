@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from textmill.prediction import Predictor
 from textmill.serving import Limits, batching
-from textmill.serving.app import create_app
+from textmill.serving.app import BodyLimit, create_app
 from textmill.serving.batching import WAITING, Batcher, BusyError, Room
 from textmill.serving.inputs import TURNS, largest_body
 from textmill.serving.page import MOST_FIELDS
@@ -61,6 +61,20 @@ def test_a_pretrained_model_answers_and_is_explained(pretrained: Path) -> None:
     assert found.json()["prediction"]["prediction"].startswith("好 day")
 
 
+def test_a_long_text_is_explained_as_it_is_gone_on_with(pretrained: Path) -> None:
+    predictor = Predictor(pretrained)
+    app = create_app({"decoder": predictor}, Limits(inputs=8, characters=5000))
+    text = "".join(f"好 day {i}. " for i in range(100))
+    with TestClient(app, "http://127.0.0.1") as client:
+        found = client.post("/explain/decoder", json={"text": text}).json()
+    assert found["prediction"] == predictor.predict([text])[0]
+    tokens = [token["text"] for token in found["explanation"]["tokens"]]
+    written = "".join(token["text"] for token in found["explanation"]["written"]).strip()
+    assert "".join(tokens[1:20]) in text
+    assert written in found["prediction"]["prediction"]
+    assert found["explanation"]["left_out"] > 0
+
+
 def test_what_is_served_is_described(client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     about = {row["name"]: row for row in client.get("/tasks").json()}
@@ -79,7 +93,7 @@ def test_what_is_served_is_described(client: TestClient) -> None:
         ("sentiment", {"inputs": []}, "inputs: List should have at least 1 item"),
         ("sentiment", {"inputs": [{"text": "a"}] * 9}, "inputs: List should have at most 8 items"),
         ("sentiment", {"inputs": [{"text": 3}]}, "inputs.0.text: Input should be a valid string"),
-        ("sentiment", {"inputs": [{"text": "  "}]}, "inputs.0.text"),
+        ("sentiment", {"inputs": [{"text": "  "}]}, "inputs.0.text: has only white space"),
         ("sentiment", {"inputs": [{"text": "a" * 501}]}, "inputs.0.text: String should have at most 500"),
         ("sentiment", {"inputs": [{"txt": "a"}]}, "inputs.0.text: Field required"),
         ("sentiment", {"texts": []}, "inputs: Field required"),
@@ -92,6 +106,11 @@ def test_what_is_served_is_described(client: TestClient) -> None:
         ("dialogue", {"inputs": [{"turns": [{"role": "system", "text": "a"}]}]}, "inputs.0.turns.0.role"),
         ("dialogue", {"inputs": [{"turns": [{"role": "assistant", "text": "a"}]}]}, "a turn of the user"),
         (
+            "sentiment",
+            {"inputs": [{"text": "a", **{"k" * 200 + str(i): 1 for i in range(50)}}]},
+            "and 40 more",
+        ),
+        (
             "dialogue",
             {"inputs": [{"turns": [{"role": "user", "text": "好" * 300}] * 2}]},
             "600 characters, at most 500 together",
@@ -103,6 +122,39 @@ def test_bad_input_is_told_and_not_repeated(client: TestClient, task: str, body:
     assert found.status_code == 422
     assert told in found.json()["detail"]
     assert set(found.json()) == {"detail"}
+    assert len(found.text) < 3000
+    assert "Value error" not in found.text
+
+
+def test_a_body_that_is_no_json_is_told(client: TestClient) -> None:
+    headers = {"content-type": "application/json"}
+    found = client.post("/predict/sentiment", content=b'{"inputs": [}', headers=headers)
+    assert (found.status_code, found.json()["detail"]) == (400, "not JSON at character 12: Expecting value")
+
+
+def test_a_form_that_a_page_of_another_site_sends_is_refused(client: TestClient) -> None:
+    for site, status in (("cross-site", 403), ("same-origin", 200)):
+        found = client.post("/try/sentiment", data={"text": "good"}, headers={"sec-fetch-site": site})
+        assert found.status_code == status
+        assert "default-src 'none'" in found.headers["content-security-policy"]
+
+
+def test_half_a_body_is_none() -> None:
+    asked = []
+
+    async def app(*_: Any) -> None:
+        asked.append(1)
+
+    messages: list[Any] = [
+        {"type": "http.request", "body": b"text=half", "more_body": True}, {"type": "http.disconnect"},
+    ]  # fmt: skip
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    scope = {"type": "http", "headers": [(b"content-length", b"1000")]}
+    asyncio.run(BodyLimit(app, 5000)(scope, receive, receive))  # type: ignore[arg-type]
+    assert (asked, messages) == ([], [])
 
 
 def test_what_is_not_there_is_not_found(client: TestClient) -> None:
@@ -266,6 +318,15 @@ def test_a_conversation_goes_on_for_as_many_turns_as_are_allowed(client: TestCli
     assert ask(TURNS - 1).status_code == 200
     assert ask(TURNS + 1).status_code == 422
     assert f"at most {TURNS} items" in ask(TURNS + 1).text
+
+
+def test_a_mistake_loses_no_conversation(client: TestClient) -> None:
+    said = {"turn-0": "Good day.", "turn-1": "Hello."}
+    for text in ("   ", "a" * 501):
+        page = client.post("/try/dialogue", data={**said, "text": text})
+        assert page.status_code == 422
+        assert re.findall(r'name="turn-\d" value="([^"]+)"', page.text) == list(said.values())
+        assert text in page.text
 
 
 def test_a_form_of_too_many_fields_is_told(client: TestClient) -> None:

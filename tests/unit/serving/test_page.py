@@ -77,6 +77,23 @@ def test_a_conversation_goes_on(address: str, browser: Any) -> None:
     assert browser.troubles == []
 
 
+def test_what_is_written_while_the_server_thinks_stays(address: str, browser: Any) -> None:
+    browser.open(f"{address}/try/sentiment")
+    browser.run(
+        "const ask = window.fetch; window.fetch = (...sent) => "
+        "new Promise(after => setTimeout(after, 500)).then(() => ask(...sent))"
+    )
+    browser.run(ASK)
+    browser.run(
+        "const field = document.getElementById('text'); field.focus(); field.value = 'and more 好';"
+        "field.setSelectionRange(3, 3)"
+    )
+    browser.wait(ANSWERED)
+    assert browser.run("document.getElementById('text').value") == "and more 好"
+    assert browser.run("document.activeElement.id + document.activeElement.selectionStart") == "text3"
+    assert browser.troubles == []
+
+
 def test_a_mistake_is_told_in_its_place(address: str, browser: Any) -> None:
     browser.open(f"{address}/try/relations")
     browser.run("document.getElementById('tail').value = 'nowhere'")
