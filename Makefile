@@ -69,4 +69,4 @@ bench: setup ## speed beside peers, on real text: make bench ROOT=data/raw (docs
 
 clean: ## remove every output of the pipeline (.venv, DVC's cache and MLflow's store stay)
 	rm -rf data/tasks data/documents data/corpus data/accepted data/tokens data/predictions \
-		models metrics plots runs reports .state
+		models metrics plots runs .state $(filter-out reports/curves,$(wildcard reports/*)) reports/curves/*

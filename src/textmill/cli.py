@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from textmill.errors import UserError
 
@@ -114,9 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("path", type=Path)
 
     compare = command("compare", _compare, "two runs of evaluate on one test split: which is better?")
-    told = "a folder that evaluate wrote, or an MLflow run: its id, or its name for the newest so called"
+    told = (
+        "a folder that evaluate wrote, or an MLflow run: its id or the beginning of it (six characters or "
+        "more), or its name for the newest so called"
+    )
     compare.add_argument("first", metavar="RUN", help=told)
-    compare.add_argument("second", metavar="RUN")
+    compare.add_argument("second", metavar="RUN", help="as the first")
     compare.add_argument("--json", action="store_true", help="as data")
 
     curve = command("curve", _curve, "a task's dev score over the number of training examples")
@@ -134,11 +137,10 @@ def _parser() -> argparse.ArgumentParser:
         find.set_defaults(run=run)
         find.add_argument("name", help="a task's or model's name in params.yaml")
 
-    predict = command("predict", _predict, "predictions of a task's model as JSON lines")
-    predict.add_argument("task", help="a task's name, or a model's folder")
-    predict.add_argument(
-        "input", nargs="*", help="texts; none reads texts or JSON objects, a line each, from stdin"
-    )
+    predict = command("predict", _predict, "predictions of a model as JSON lines")
+    predict.add_argument("task", help="a task's or pretrained model's name, or a model's folder")
+    told = "texts; none reads texts or JSON objects, a line each, from stdin"
+    predict.add_argument("input", nargs="*", default=[], help=told)
     predict.add_argument("--file", type=Path, help="read texts or JSON objects, a line each, from a file")
     predict.add_argument("--batch-size", type=_whole_number(1, 2**31 - 1), help="inputs a batch")
     predict.add_argument(
@@ -171,7 +173,8 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     serve = command("serve", _serve, "answer over HTTP, and try the tasks in a browser")
-    serve.add_argument("models", nargs="*", help="tasks' names or models' folders; none serves every task")
+    told = "tasks' or pretrained models' names, or models' folders; none serves every task"
+    serve.add_argument("models", nargs="*", help=told)
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; by default this machine only"
     )
@@ -389,7 +392,7 @@ def _inputs(
         return
     name = str(arguments.file or "standard input")
     try:
-        stream = arguments.file.open("rb") if arguments.file else sys.stdin.buffer
+        stream = arguments.file.open("rb") if arguments.file else _standard_input()
     except OSError as error:
         raise UserError(f"{arguments.file}: {error.strerror}") from None
     with stream:
@@ -402,6 +405,13 @@ def _inputs(
                 item = _item(line, f"{name}:{number}")
                 check(item, f"{name}:{number}")
                 yield item
+
+
+def _standard_input() -> BinaryIO:
+    """The bytes of standard input; raises UserError where there is none (``<&-``)."""
+    if sys.stdin is None:
+        raise UserError("standard input is closed: give the text as an argument")
+    return sys.stdin.buffer
 
 
 def _generate(arguments: argparse.Namespace) -> str:
@@ -419,7 +429,12 @@ def _generate(arguments: argparse.Namespace) -> str:
             raise UserError(wrong["msg"].removeprefix("Value error, ")) from None
         option = str(wrong["loc"][0]).replace("_", "-")
         raise UserError(f"--{option}: {wrong['msg']}, found {wrong['input']}") from None
-    prompt = arguments.prompt if arguments.prompt is not None else sys.stdin.read().strip()
+    prompt = arguments.prompt
+    if prompt is None:
+        try:
+            prompt = _standard_input().read().decode("utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            raise UserError(f"standard input: not UTF-8 at byte {error.start}") from None
     if not prompt:
         raise UserError("no prompt: give one, or text on standard input")
     return predictor.generate(prompt, generation, arguments.seed)

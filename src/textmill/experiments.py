@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
 
 from textmill.errors import UserError
 from textmill.params import load, read_yaml
 
+NULL = "tag:yaml.org,2002:null"
 # Mappings of blocks by name: a null in an overlay takes the block out.
 NAMED = (("corpus", "sources"), ("corpus", "quality"), ("pretrain",), ("tasks",))
 
@@ -23,13 +23,14 @@ def write_params(experiment: str | None, root: Path, data_root: str | None = Non
     Raises UserError where the overlay is missing or the result does not validate; ``params.yaml``
     then stays as it was.
     """
-    tree = _committed(root)
+    committed = _committed(root)
+    tree = read_yaml(root / "params.yaml") if committed is None else _round_trip().load(committed)
     if experiment:
-        path = root / "experiments" / f"{experiment}.yaml"
-        if not path.exists():
-            known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-            raise UserError(f"{path.relative_to(root)}: no such experiment; known: {known}")
-        _lay_over(tree, read_yaml(path))
+        overlays = {path.stem: path for path in sorted((root / "experiments").glob("*.yaml"))}
+        if experiment not in overlays:
+            known = ", ".join(overlays) or "none"
+            raise UserError(f"no experiment {experiment!r} in {root / 'experiments'}; known: {known}")
+        _lay_over(tree, read_yaml(overlays[experiment]))
     if data_root:
         tree["data"]["root"] = data_root
     _resolve(tree, str(tree["data"]["root"]))
@@ -41,9 +42,11 @@ def write_params(experiment: str | None, root: Path, data_root: str | None = Non
             del block[name]
     target = root / "params.yaml"
     partial = target.with_name(".params.yaml.partial")
-    yaml = _round_trip()
-    with partial.open("w", encoding="utf-8") as file:
-        yaml.dump(tree, file)
+    if committed is not None and not (experiment or data_root):
+        partial.write_text(committed, encoding="utf-8", newline="")
+    else:
+        with partial.open("w", encoding="utf-8") as file:
+            _round_trip().dump(tree, file)
     try:
         load(partial)
     except UserError as error:
@@ -58,21 +61,20 @@ def write_params(experiment: str | None, root: Path, data_root: str | None = Non
     return f"params.yaml: {experiment or 'as committed'}, data from {tree['data']['root']}"
 
 
-def _committed(root: Path) -> CommentedMap:
-    """The committed ``params.yaml``, or the file itself where there is no git history."""
+def _committed(root: Path) -> str | None:
+    """The committed ``params.yaml`` as it is, or None where there is no git history."""
     command = ["git", "show", "HEAD:./params.yaml"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
-    if done.returncode:
-        return read_yaml(root / "params.yaml")
-    tree = _round_trip().load(done.stdout)
-    assert isinstance(tree, CommentedMap)
-    return tree
+    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    return None if done.returncode else done.stdout.decode("utf-8")
 
 
 def _round_trip() -> YAML:
     yaml = YAML()
     yaml.width = 120
     yaml.preserve_quotes = True
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
+    )
     return yaml
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from textmill.errors import UserError
 from textmill.params import Generation, Task
-from textmill.records import EXAMPLE_FIELDS, Example, half_character, read_json, write_json
+from textmill.records import EXAMPLE_FIELDS, Example, half_character, read_object, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,8 @@ def find_model(name: str, root: Path = Path("models")) -> Path:
         if (folder / "config.json").exists():
             return folder
     known = sorted({path.parent.name for path in root.glob("*/[!.]*/config.json")})
-    raise UserError(f"no model {name!r}; known: {', '.join(known) or 'none yet'}")
+    none = f"none under {root.resolve()} yet; run dvc repro there, or name a folder that has a config.json"
+    raise UserError(f"no model {name!r}; {'known: ' + ', '.join(known) if known else none}")
 
 
 def load_model(folder: Path, auto_class: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -59,11 +60,12 @@ def load_model(folder: Path, auto_class: str) -> tuple[PreTrainedModel, PreTrain
     import transformers
 
     import textmill  # noqa: F401  registers textmill's architectures with transformers
+    from textmill.models.auto import load_weights
 
     if not (folder / "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
     transformers.utils.logging.disable_progress_bar()  # of reading one small file
-    model = getattr(transformers, auto_class).from_pretrained(folder, dtype=torch.float32)
+    model = load_weights(getattr(transformers, auto_class), folder, dtype=torch.float32)
     return model.eval(), transformers.AutoTokenizer.from_pretrained(folder)
 
 
@@ -91,7 +93,10 @@ class Predictor:
         if card.exists():
             from textmill.tasks import FAMILIES
 
-            self.card = read_json(card)
+            self.card = read_object(card)
+            missing = [key for key in ("task", "spec", "input_example") if key not in self.card]
+            if missing:
+                raise UserError(f"{card}: no {' and no '.join(missing)}; fine-tune the model again")
             self.name = self.card["task"]
             self.task = _task(card, self.card["spec"])
             kind = FAMILIES[self.task.family]
@@ -99,7 +104,7 @@ class Predictor:
             self.family = kind(self.task, self.tokenizer)
             self.family.threshold = self.card.get("threshold")
         else:
-            architecture = (read_json(self.folder / "config.json").get("architectures") or [""])[0]
+            architecture = (read_object(self.folder / "config.json").get("architectures") or [""])[0]
             endings = {
                 "ForMaskedLM": ("AutoModelForMaskedLM", self._fill),
                 "ForCausalLM": ("AutoModelForCausalLM", self._write),

@@ -117,6 +117,14 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: JSON that cannot be read: {error}") from None
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; raises UserError where there is none, as ``read_json`` does."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: expected a JSON object, found {json.dumps(found)[:40]}")
+    return found
+
+
 def read_examples(folder: Path, split: str) -> Sequence[Example]:
     """The examples of one split of a task's data folder, as task_data wrote them."""
     return list(read_jsonl(folder / f"{split}.jsonl"))

@@ -52,9 +52,12 @@ def test_an_overlay_adds_changes_and_removes_blocks(project):
 
 def test_the_base_is_the_committed_file_however_often_it_is_overlaid(project):
     write_params("mine", project)
+    once = (project / "params.yaml").read_text(encoding="utf-8")
+    assert "path: null " in once  # as the committed file spells it
     write_params("mine", project)
+    assert (project / "params.yaml").read_text(encoding="utf-8") == once
     write_params(None, project)
-    assert load(project / "params.yaml") == load(Path(__file__).parents[2] / "params.yaml")
+    assert (project / "params.yaml").read_text(encoding="utf-8") == COMMITTED
 
 
 def test_an_overlay_that_does_not_validate_leaves_the_file_as_it_was(project):
@@ -67,9 +70,10 @@ def test_an_overlay_that_does_not_validate_leaves_the_file_as_it_was(project):
     assert sorted(p.name for p in project.iterdir()) == [".git", "experiments", "params.yaml"]
 
 
-def test_an_unknown_experiment_is_told_with_the_known_ones(project):
-    with pytest.raises(UserError, match="no such experiment; known: mine"):
-        write_params("none", project)
+@pytest.mark.parametrize("name", ["none", "/etc/passwd", "../params", "mine.yaml"])
+def test_an_unknown_experiment_is_told_with_the_known_ones(project, name):
+    with pytest.raises(UserError, match=f"no experiment '{name}' in .*experiments; known: mine"):
+        write_params(name, project)
 
 
 def _overlaid(name: str, folder: Path) -> Params:

@@ -64,6 +64,8 @@ SQUAD = {
         ("t.jsonl", "".join(json.dumps({"tokens": ["Mara", "met", "Norbi", str(i)], "ner_tags": ["S-person", "O", "S-company", "O"]}) + "\n" for i in range(60)), "token_classification", "jsonl"),
         ("u.jsonl", "".join(json.dumps({"id": str(i), "question": "Who?", "context": f"{i} is Mara", "answers": {"text": ["Mara"], "answer_start": [4 + len(str(i))]}}) + "\n" for i in range(60)), "span_extraction", "jsonl"),
         ("ap.json", json.dumps([{"tokens": ["Mara", "met", str(i)], "ner_tags": ["B-person", "O", "O"]} for i in range(60)]), "token_classification", "jsonl"),
+        ("av.csv", "tokens,ner_tags\n" + "".join(f"\"['Mara', 'met', '{i}']\",\"['B-person', 'O', 'O']\"\n" for i in range(60)), "token_classification", "csv"),
+        ("aw.tsv", "tokens\ttags\n" + "".join(f'["Mara", "😀", "{i}"]\t["B-person", "O", "O"]\n' for i in range(60)), "token_classification", "tsv"),
         ("q.jsonl", "".join(json.dumps({"source": t, "target": n}) + "\n" for t, n in ROWS), "sequence_to_sequence", "jsonl"),
         ("ab.csv", "text,label,\n" + "".join(f"{t},{n},\n" for t, n in ROWS), "sequence_classification", "csv"),
         ("ac.csv", "What did you think about the tools that you were sent?,2024\n" + "".join(f"{t},{n}\n" for t, n in ROWS), "sequence_classification", "csv"),

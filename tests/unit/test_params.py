@@ -27,6 +27,17 @@ def test_shared_blocks_complete_the_models_and_tasks(tmp_path):
     assert params.tasks["dialogue"].finetune.generation.beams == params.generation.beams
 
 
+def test_an_existing_tokenizer_needs_no_size(tmp_path):
+    start, rest = COMMITTED.split("tokenizer:\n")
+    rest = rest[rest.index("\n\n") :]
+    params = _load(tmp_path, f"{start}tokenizer: {{kind: existing, path: models/theirs}}\n{rest}")
+    assert params.tokenizer.path == "models/theirs"
+    with pytest.raises(UserError, match="an existing tokenizer needs path"):
+        _load(tmp_path, f"{start}tokenizer: {{kind: existing}}\n{rest}")
+    with pytest.raises(UserError, match="a bpe tokenizer needs vocabulary_size"):
+        _load(tmp_path, f"{start}tokenizer: {{kind: bpe}}\n{rest}")
+
+
 def test_params_are_frozen(tmp_path):
     params = _load(tmp_path, COMMITTED)
     with pytest.raises(ValueError, match="frozen"):

@@ -61,9 +61,17 @@ def _decided(corpus: Path) -> pl.LazyFrame:
     missing = [name for name in FILES if not (corpus / f"{name}.parquet").exists()]
     if missing:
         raise UserError(f"{corpus}/{missing[0]}.parquet: no such file; run the stage curate first")
-    frames = [
-        pl.scan_parquet(corpus / f"{name}.parquet").with_columns(decision=pl.lit(name)) for name in FILES
-    ]
+    frames = []
+    for name in FILES:
+        path = corpus / f"{name}.parquet"
+        try:
+            columns = pl.read_parquet_schema(path)
+        except pl.exceptions.PolarsError as error:
+            why = str(error).splitlines()[0]
+            raise UserError(f"{path}: expected a Parquet file that curate wrote ({why})") from None
+        if "id" not in columns:
+            raise UserError(f"{path}: expected a column id; found {', '.join(columns) or 'no columns'}")
+        frames.append(pl.scan_parquet(path).with_columns(decision=pl.lit(name)))
     return pl.concat(frames, how="diagonal")
 
 

@@ -17,7 +17,7 @@ from textmill.inspect import names
 from textmill.inspect.formats import Found, joining, scheme_of
 from textmill.params import Task, TaskData
 from textmill.tasks.readers.annotation import SPAN_LABELS
-from textmill.tasks.readers.row import FLAGS, lookup, rename_labels
+from textmill.tasks.readers.row import FLAGS, lookup, rename_labels, spelt_list
 from textmill.tasks.readers.tags import find_scheme, tag_spans
 from textmill.words import join_tokens, normalised
 
@@ -262,6 +262,8 @@ def _tagged(found: Found, columns: Sequence[Any]) -> Shape | None:
     key = next((key for key in names.TAGS if key in columns), None)
     if "tokens" not in columns or key is None:
         return None
+    for row in found.rows:
+        row |= {name: spelt_list(row[name]) for name in ("tokens", key) if name in row}
     options = joining([row["tokens"] for row in found.rows if _is_tokens(row.get("tokens"))])
     shape = Shape("token_classification", "tokens", fields={"tokens": "tokens", "tags": key}, options=options)
     tags = [row[key] for row in found.rows if isinstance(row.get(key), list)]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import transformers
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from textmill.errors import UserError
@@ -41,6 +46,19 @@ def model_class(kind: Kind, head: str) -> type[PreTrainedModel]:
         heads = ", ".join(name for other, name in MODELS if other == kind)
         raise UserError(f"there is no {kind} with the head {head}; its heads are: {heads}")
     return MODELS[kind, head][1]
+
+
+def load_weights(cls: Any, source: str | Path, **settings: Any) -> PreTrainedModel:
+    """``from_pretrained`` of an Auto class or of one of our models.
+
+    Raises UserError with the reason where the folder or the hub id has no such model, or broken files.
+    """
+    try:
+        model: PreTrainedModel = cls.from_pretrained(source, trust_remote_code=False, **settings)
+    except (OSError, ValueError, SafetensorError, StrictDataclassError) as error:
+        told = [line for line in str(error).splitlines() if line.strip()]
+        raise UserError(f"{source}: no model to load: {told[0] if told else type(error).__name__}") from None
+    return model
 
 
 def register() -> None:

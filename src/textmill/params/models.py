@@ -25,8 +25,8 @@ class Tokenizer(Block):
     """
 
     kind: Literal["bpe", "wordpiece", "unigram", "character", "existing"]
-    vocabulary_size: Count | None
-    path: str | None
+    vocabulary_size: Count | None = None
+    path: str | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Tokenizer:

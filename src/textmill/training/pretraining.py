@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textmill import models, params, tokenizer
 from textmill.errors import UserError
@@ -103,14 +103,12 @@ def start(spec: params.Model, encoder: PreTrainedTokenizerBase, seed: int) -> Pr
     import transformers
 
     import textmill  # noqa: F401  registers the architectures
+    from textmill.models.auto import load_weights
 
     try:
-        model = getattr(transformers, auto).from_pretrained(
-            spec.init, dtype=torch.float32, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"params.yaml: pretrain.init: {spec.init!r} gives no {spec.kind}: {reason}") from None
+        model: Any = load_weights(getattr(transformers, auto), spec.init, dtype=torch.float32)
+    except UserError as error:
+        raise UserError(f"params.yaml: pretrain.init: {error}") from None
     if len(encoder) > model.get_input_embeddings().num_embeddings:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -328,6 +328,72 @@ def test_export_names_the_fields_that_the_target_cannot_express(tmp_path: Path) 
     assert not (tmp_path / "stock").exists()
 
 
+LABELS = {"num_labels": 3, "id2label": {0: "bad", 1: "so so", 2: "good"}}
+HEADS = [
+    ("sequence_classification", "AutoModelForSequenceClassification", LABELS),
+    ("sequence_classification", "AutoModelForSequenceClassification", {"num_labels": 1}),
+    ("token_classification", "AutoModelForTokenClassification", LABELS),
+    ("span_extraction", "AutoModelForQuestionAnswering", {}),
+]
+
+
+@pytest.mark.parametrize(("head", "auto", "changes"), HEADS)
+def test_an_export_has_the_head_of_a_task(tmp_path: Path, head: str, auto: str, changes: dict) -> None:
+    """The head is exported with its labels, for a stock pipeline to name them as ours does."""
+    config = CONFIGS["encoder"](**COMMON | BERT | changes)
+    if head == "sequence_classification":
+        config.problem_type = "regression" if config.num_labels == 1 else "single_label_classification"
+    model = build("encoder", head, config, seed=3).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases begin at zero, where a mix-up would not show
+            parameter.add_(torch.linspace(-0.1, 0.1, parameter.numel()).view_as(parameter))
+    model.save_pretrained(tmp_path / "ours")
+    written = export_checkpoint(tmp_path / "ours", tmp_path / "stock")
+    assert (written.id2label, written.problem_type) == (config.id2label, config.problem_type)
+    stock, told = getattr(transformers, auto).from_pretrained(tmp_path / "stock", output_loading_info=True)
+    assert type(stock).__module__.startswith("transformers.")
+    assert not any(told.values())
+    ids = torch.arange(4, 11)[None]
+    with torch.no_grad():
+        ours, theirs = (m.eval()(input_ids=ids).to_tuple() for m in (model, stock))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_export_names_what_a_head_has_that_the_target_has_not(tmp_path: Path) -> None:
+    for changes, head, told in (
+        ({"pooling": "mean"}, "sequence_classification", "as bert: pooling is mean, it must be first"),
+        ({"marker_ids": [5, 6]}, "sequence_classification", r"marker_ids is \[5, 6\], it must be None"),
+        ({"crf": True}, "token_classification", "crf is True, it must be False"),
+        ({}, "base", "no stock checkpoint is written of EncoderModel"),
+    ):
+        config = CONFIGS["encoder"](**COMMON | BERT | changes)
+        build("encoder", head, config, seed=3).save_pretrained(tmp_path / head)
+        with pytest.raises(UserError, match=told):
+            export_checkpoint(tmp_path / head, tmp_path / "stock")
+        assert not (tmp_path / "stock").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("config.json", "[]", r"config\.json: expected a JSON object, found \[\]"),
+        ("config.json", "{", r"config\.json:1: not JSON"),
+        (
+            "config.json",
+            '{"model_type": "textmill-encoder"}',
+            "architectures is None; expected EncoderModel or",
+        ),
+        ("model.safetensors", "x" * 99, "no model to load: .*header"),
+    ],
+)
+def test_export_says_what_is_broken(tmp_path: Path, file: str, content: str, told: str) -> None:
+    build("encoder", "masked_lm", CONFIGS["encoder"](**COMMON | BERT), seed=3).save_pretrained(tmp_path)
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=told):
+        export_checkpoint(tmp_path, tmp_path / "stock")
+
+
 def test_import_says_what_it_cannot_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no checkpoint to read"):
         import_checkpoint(tmp_path / "missing", tmp_path / "out")

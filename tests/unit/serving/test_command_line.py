@@ -54,6 +54,27 @@ def test_predictions_come_before_the_input_has_ended(predictors: dict[str, Predi
     assert len(next(predictors["sentiment"].parts(endless(), batch_size=2))) == 32
 
 
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        (None, "standard input is closed"),
+        (io.TextIOWrapper(io.BytesIO("坏 ".encode("gb18030"))), "standard input"),
+    ],
+)
+def test_a_standard_input_that_cannot_be_read_is_told(
+    folders: Folders, pretrained: Path, monkeypatch: Any, capsys: Any, stream: Any, told: str
+) -> None:
+    for command, model in (("predict", folders["sentiment"]), ("generate", pretrained)):
+        if stream is not None:
+            stream = io.TextIOWrapper(io.BytesIO("坏 ".encode("gb18030")))
+        monkeypatch.setattr(sys, "stdin", stream)
+        with pytest.raises(SystemExit):
+            run(monkeypatch, capsys, command, str(model))
+        error = capsys.readouterr().err
+        assert error.startswith(f"textmill: {told}")
+        assert stream is None or "not UTF-8 at byte 0" in error
+
+
 def test_no_input_is_told(folders: Folders, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
     with pytest.raises(SystemExit):
@@ -217,6 +238,29 @@ def test_a_model_of_another_version_is_told(folders: Folders, tmp_path: Path) ->
     del card["spec"]["finetune"]["generation"]["beams"]
     (folder / "textmill.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(UserError, match=r"textmill\.json: .*another version.*beams: Field required"):
+        Predictor(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("textmill.json", "[]", r"textmill\.json: expected a JSON object, found \[\]"),
+        ("textmill.json", '{"spec": {}}', r"textmill\.json: no task and no input_example"),
+        (
+            "config.json",
+            '{"hidden_size": "wide", "model_type": "textmill-encoder"}',
+            "no model to load: .*hidden_size",
+        ),
+        ("model.safetensors", "", "no model to load"),
+    ],
+)
+def test_a_broken_folder_is_told(
+    folders: Folders, tmp_path: Path, file: str, content: str, told: str
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(folders["sentiment"], folder)
+    (folder / file).write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=told):
         Predictor(folder)
 
 

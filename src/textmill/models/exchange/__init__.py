@@ -7,7 +7,6 @@ both ways.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -15,9 +14,10 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from textmill.errors import UserError
-from textmill.models.auto import MODELS
+from textmill.models.auto import MODELS, load_weights
 from textmill.models.configuration import CONFIGS
 from textmill.models.exchange.convert import FAMILIES, from_stock, to_stock
+from textmill.records import read_object
 
 __all__ = ["FAMILIES", "export_checkpoint", "from_stock", "import_checkpoint", "to_stock"]
 
@@ -38,7 +38,7 @@ def import_checkpoint(path_or_id: str | Path, output: Path) -> PreTrainedConfig:
             f"known: {', '.join(FAMILIES)}"
         )
     cls = getattr(transformers, FAMILIES[config.model_type].stock)
-    model = from_stock(cls.from_pretrained(path_or_id, use_safetensors=True))
+    model = from_stock(load_weights(cls, path_or_id, use_safetensors=True))
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
     _copy_tokenizer(path_or_id, output)
@@ -46,19 +46,28 @@ def import_checkpoint(path_or_id: str | Path, output: Path) -> PreTrainedConfig:
 
 
 def export_checkpoint(folder: Path, output: Path, target: str | None = None) -> PreTrainedConfig:
-    """Write one of our language models as a stock checkpoint: Llama or GPT-2, BERT, or BART.
+    """Write one of our models as a stock checkpoint: a language model as Llama or GPT-2, BERT, or BART, and
+    an encoder with a head for labels, tags or answers as BERT.
 
     Stock ``transformers`` loads ``output`` without textmill and computes the same logits. Returns the
     written configuration; raises UserError naming the fields that the target cannot express.
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no config.json; a folder that save_pretrained wrote is expected")
-    found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    config = read_object(folder / "config.json")
+    found, architecture = config.get("model_type"), (config.get("architectures") or [None])[0]
     kinds = {cls.model_type: kind for kind, cls in CONFIGS.items()}
     if found not in kinds:
-        raise UserError(f"{folder}: a checkpoint of type {found} is not one of ours: {', '.join(kinds)}")
-    head = {"encoder": "masked_lm", "decoder": "causal_lm", "seq2seq": "seq2seq_lm"}[kinds[found]]
-    model = MODELS[kinds[found], head][1].from_pretrained(folder)
+        raise UserError(
+            f"{folder}: a checkpoint of type {found} is not one of ours ({', '.join(kinds)}); one of "
+            "transformers' own loads without textmill as it is"
+        )
+    classes = {cls.__name__: cls for (kind, _), (_, cls) in MODELS.items() if kind == kinds[found]}
+    if architecture not in classes:
+        raise UserError(
+            f"{folder / 'config.json'}: architectures is {architecture}; expected {' or '.join(classes)}"
+        )
+    model = load_weights(classes[architecture], folder)
     stock = to_stock(model, target)
     output.mkdir(parents=True, exist_ok=True)
     stock.save_pretrained(output)

@@ -7,7 +7,16 @@ from typing import Any
 
 from textmill.errors import UserError
 from textmill.models.configuration import TransformerConfig
-from textmill.models.exchange.table import Family, Row, activation, fused, pairs, stock_activation, tokens
+from textmill.models.exchange.table import (
+    Family,
+    Row,
+    TaskHead,
+    activation,
+    fused,
+    pairs,
+    stock_activation,
+    tokens,
+)
 
 
 def read(config: Any) -> dict[str, Any]:
@@ -86,13 +95,12 @@ def needs(config: TransformerConfig) -> dict[str, Any]:
         "num_key_value_heads": config.num_attention_heads,
         "head_bias": (True, False),
         "head_transform": True,
-        "crf": False,
         "mark_matches": False,
     }
 
 
-def rows(config: TransformerConfig, prefix: str = "bert", head: str = "cls.predictions") -> Iterator[Row]:
-    """Which tensors of a stock BERT or RoBERTa make which of ours, all of them."""
+def body(config: TransformerConfig, prefix: str = "bert") -> Iterator[Row]:
+    """Which tensors of a stock BERT or RoBERTa make which of ours, those of any head left out."""
     yield Row("model.embed_tokens.weight", (f"{prefix}.embeddings.word_embeddings.weight",))
     ours, theirs = "model.encoder.embeddings", f"{prefix}.embeddings"
     yield Row(f"{ours}.positions.weight", (f"{theirs}.position_embeddings.weight",))
@@ -107,6 +115,11 @@ def rows(config: TransformerConfig, prefix: str = "bert", head: str = "cls.predi
         yield from pairs(f"{ours}.feed_forward.input", f"{theirs}.intermediate.dense")
         yield from pairs(f"{ours}.feed_forward.output", f"{theirs}.output.dense")
         yield from pairs(f"{ours}.feed_forward_norm", f"{theirs}.output.LayerNorm")
+
+
+def rows(config: TransformerConfig, prefix: str = "bert", head: str = "cls.predictions") -> Iterator[Row]:
+    """All tensors of a stock BERT or RoBERTa that models language."""
+    yield from body(config, prefix)
     if head == "lm_head":
         yield from pairs("transform.dense", "lm_head.dense")
         yield from pairs("transform.norm", "lm_head.layer_norm")
@@ -122,5 +135,30 @@ def rows_roberta(config: TransformerConfig) -> Iterator[Row]:
     return rows(config, "roberta", "lm_head")
 
 
-BERT = Family("encoder", "masked_lm", "BertForMaskedLM", read, write, needs, rows)
+def rows_sequence(config: TransformerConfig) -> Iterator[Row]:
+    """All tensors of a stock BERT that gives a text labels or a number."""
+    yield from body(config)
+    yield from pairs("classifier.dense", "bert.pooler.dense")
+    yield from pairs("classifier.output", "classifier")
+
+
+def rows_token(config: TransformerConfig) -> Iterator[Row]:
+    """All tensors of a stock BERT that gives tokens labels."""
+    yield from body(config)
+    yield from pairs("classifier", "classifier")
+
+
+def rows_span(config: TransformerConfig) -> Iterator[Row]:
+    """All tensors of a stock BERT that points at answers."""
+    yield from body(config)
+    yield from pairs("span", "qa_outputs")
+
+
+POOLED = {"pooling": "first", "classifier_dense": True, "marker_ids": None}
+HEADS = {
+    "sequence_classification": TaskHead("BertForSequenceClassification", rows_sequence, POOLED),
+    "token_classification": TaskHead("BertForTokenClassification", rows_token, {"crf": False}),
+    "span_extraction": TaskHead("BertForQuestionAnswering", rows_span, {}),
+}
+BERT = Family("encoder", "masked_lm", "BertForMaskedLM", read, write, needs, rows, HEADS)
 ROBERTA = Family("encoder", "masked_lm", "RobertaForMaskedLM", read, write, needs, rows_roberta)

@@ -53,10 +53,13 @@ def from_stock(model: PreTrainedModel, attention: Literal["plain", "fused"] = "p
     return ours.train(model.training)
 
 
-def _unexpressed(config: TransformerConfig, family: Family) -> list[str]:
-    """What of ``config`` the family has no word for."""
+def _unexpressed(config: TransformerConfig, family: Family, head: str) -> list[str]:
+    """What of ``config`` the family has no word for, in a model with that head."""
     problems = []
-    for field, wanted in family.needs(config).items():
+    needs = family.needs(config)
+    if head != family.head:
+        needs |= family.task_heads[head].needs
+    for field, wanted in needs.items():
         found = getattr(config, field)
         allowed = wanted if isinstance(wanted, tuple) else (wanted,)
         if found not in allowed:
@@ -68,7 +71,7 @@ def to_stock(model: PreTrainedModel, target: str | None = None) -> PreTrainedMod
     """The stock ``transformers`` model that computes what ``model`` computes.
 
     ``target`` names a family; without it the first that can express the configuration is taken. Raises
-    UserError naming each field that cannot be expressed.
+    UserError naming each field that cannot be expressed, or the head.
     """
     config: Any = model.config
     kinds = {cls.model_type: kind for kind, cls in CONFIGS.items()}
@@ -78,17 +81,27 @@ def to_stock(model: PreTrainedModel, target: str | None = None) -> PreTrainedMod
     if target is not None and target not in TARGETS[kind]:
         raise UserError(f"a {kind} can be exported as {' or '.join(TARGETS[kind])}; found {target}")
     names = TARGETS[kind] if target is None else (target,)
-    problems = {name: _unexpressed(config, FAMILIES[name]) for name in names}
-    fitting = [name for name in names if not problems[name]]
+    head = next(name for (_, name), (_, cls) in MODELS.items() if cls is type(model))
+    with_head = [name for name in names if head == FAMILIES[name].head or head in FAMILIES[name].task_heads]
+    if not with_head:
+        raise UserError(f"no stock checkpoint is written of {type(model).__name__}")
+    problems = {name: _unexpressed(config, FAMILIES[name], head) for name in with_head}
+    fitting = [name for name in with_head if not problems[name]]
     if not fitting:
         told = "; ".join(f"as {name}: {', '.join(found)}" for name, found in problems.items())
         raise UserError(f"this {kind} cannot be written as a stock checkpoint ({told})")
     family = FAMILIES[fitting[0]]
-    cls = getattr(transformers, family.stock)
-    theirs = cls(cls.config_class(**family.write(config)))
+    written = family.write(config)
+    if head == family.head:
+        stock, tensors = family.stock, family.rows
+    else:
+        stock, tensors = family.task_heads[head].stock, family.task_heads[head].rows
+        written |= {key: getattr(config, key) for key in ("id2label", "label2id", "problem_type")}
+    cls = getattr(transformers, stock)
+    theirs = cls(cls.config_class(**written))
     ours, shapes = model.state_dict(), theirs.state_dict()
     state: State = {}
-    for row in family.rows(config):
+    for row in tensors(config):
         if row.ours not in ours:
             # A bias or an embedding that we do not have is one of zeros.
             state |= {part: torch.zeros_like(shapes[part]) for part in row.theirs}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from textmill.errors import UserError
@@ -21,8 +21,20 @@ class Row:
 
 
 @dataclass(frozen=True)
+class TaskHead:
+    """A model of the family that answers a task: written with its stock class, and not read."""
+
+    stock: str  # class of transformers
+    rows: Callable[[TransformerConfig], Iterator[Row]]
+    needs: Mapping[str, Any]  # field -> the only value that can be expressed, beside the family's
+
+
+@dataclass(frozen=True)
 class Family:
-    """A published family: its class and how its configuration and its tensors map to ours."""
+    """A published family: its class and how its configuration and its tensors map to ours.
+
+    ``head`` and ``stock`` are of its language model, whose tensors ``rows`` are.
+    """
 
     kind: Kind
     head: str
@@ -31,6 +43,7 @@ class Family:
     write: Callable[[TransformerConfig], dict[str, Any]]  # ours -> theirs
     needs: Callable[[TransformerConfig], dict[str, Any]]  # field -> the only value that can be expressed
     rows: Callable[[TransformerConfig], Iterator[Row]]
+    task_heads: Mapping[str, TaskHead] = field(default_factory=dict)  # by our names of heads
 
 
 ACTIVATIONS = {

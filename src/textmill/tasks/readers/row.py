@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -180,7 +182,7 @@ def _tagged(raw: Any, task: Task) -> Example:
     scheme = named_scheme(options) or "iob2"
     found = {}
     for field in ("tokens", "tags"):
-        found[field] = _needed(raw, field, task)
+        found[field] = spelt_list(_needed(raw, field, task))
         if not isinstance(found[field], list):
             raise RowError(field, f"expected a list, found {shorten(repr(found[field]))}")
     tokens, tags = found["tokens"], [_renamed(tag, task) for tag in found["tags"]]
@@ -200,6 +202,15 @@ def _tagged(raw: Any, task: Task) -> Example:
         "spans": [{"start": places[a][0], "end": places[b - 1][1], "label": label} for a, b, label in spans],
     }
     return rename_labels({**_beside(raw, task), **example}, task)
+
+
+def spelt_list(value: Any) -> Any:
+    """The list that a cell of a CSV file spells, as JSON or as Python does; any other value as it is."""
+    if isinstance(value, str) and value.startswith("["):
+        for read in (json.loads, ast.literal_eval):
+            with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                return read(value)
+    return value
 
 
 def _answered(raw: Any, task: Task) -> Example:
