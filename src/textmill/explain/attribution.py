@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from textmill.models.heads import ngram_places
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,27 +67,42 @@ def attribute(
 
     others = {key: value for key, value in inputs.items() if key != "input_ids"}
     ids = inputs["input_ids"]
-    embed = model.get_input_embeddings()
+    ngrams: Any = getattr(model, "ngrams", None)
+    tables: list[Callable[[Tensor], Tensor]] = [model.get_input_embeddings()]
+    if ngrams is not None:
+        tables.append(partial(ngrams, padding=inputs.get("attention_mask")))
     with torch.no_grad():
-        here, start = embed(ids), embed(baseline)
+        here, start = (tuple(table(tokens) for table in tables) for tokens in (ids, baseline))
 
-    def forward(embeddings: Tensor) -> Tensor:
-        """(batch, length, width) -> the score of each row, (batch,)."""
-        return score(model(inputs_embeds=embeddings, **_repeated(others, len(embeddings))))
+    def forward(embeddings: Tensor, *scores: Tensor) -> Tensor:
+        """(batch, length, width) and scores of n-grams -> the score of each row, (batch,)."""
+        given = {"ngram_scores": scores[0]} if scores else {}
+        return score(model(inputs_embeds=embeddings, **given, **_repeated(others, len(embeddings))))
+
+    def by_token(found: tuple[Tensor, ...]) -> Tensor:
+        """Of what each input was given the sums a token, (length,): n-grams' go to what differs in them."""
+        total = found[0].sum(dim=-1)[0]
+        if ngrams is not None:
+            differs = (ids != baseline)[0].tolist()
+            shares = found[1].sum(dim=-1)[0]
+            for places, share in zip(ngram_places(ngrams.longest, len(differs)), shares, strict=True):
+                own = [place for place in places if differs[place]]
+                total[own] += share / max(len(own), 1)
+        return total
 
     with torch.no_grad():
-        value, baseline_value = (float(forward(x)) for x in (here, start))
+        value, baseline_value = (float(forward(*x)) for x in (here, start))
     integrated = IntegratedGradients(forward)
     while True:
         found = integrated.attribute(
             here, start, n_steps=steps, internal_batch_size=BATCH, method="gausslegendre"
         )
-        path = found.sum(dim=-1)[0]
+        path = by_token(found)
         missed = abs(float(path.sum()) - (value - baseline_value))
         if missed <= tolerance * abs(value - baseline_value) or steps >= most_steps:
             break
         steps *= 2
-    slope = InputXGradient(forward).attribute(here.clone().requires_grad_()).sum(dim=-1)[0]
+    slope = by_token(InputXGradient(forward).attribute(tuple(x.clone().requires_grad_() for x in here)))
     slope = slope * (ids != baseline)[0]
     return Attribution(
         value,

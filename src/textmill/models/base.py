@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from textmill.models.configuration import TransformerConfig
 from textmill.models.crf import IGNORED, LinearChainCRF
+from textmill.models.heads import NgramScores
 from textmill.models.normalization import RMSNorm
 from textmill.models.residual import ResidualOutput
 
@@ -39,7 +40,7 @@ class TransformerModel(PreTrainedModel):
                 nn.init.normal_(module.weight, 0.0, std)
         elif isinstance(module, RMSNorm | nn.LayerNorm):
             nn.init.ones_(module.weight)
-        elif isinstance(module, LinearChainCRF):
+        elif isinstance(module, LinearChainCRF | NgramScores):
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)
         bias = getattr(module, "bias", None)

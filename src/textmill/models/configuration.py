@@ -82,6 +82,8 @@ class TransformerConfig(PreTrainedConfig):
     marker_ids: list[int] | None = None  # or: tokens of which each stands once, read side by side
     classifier_dense: bool = True  # dense and tanh before the classifier (BERT)
     classifier_dropout: float = 0.1
+    ngrams: int = 0  # a sequence classifier's scores of n-grams of up to so many tokens; 0: none
+    ngram_rows: int = 0  # of their table
     crf: bool = False  # a conditional random field over a token classifier's tags
 
     # Initialisation.

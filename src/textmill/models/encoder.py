@@ -21,7 +21,7 @@ from textmill.models.base import IGNORED, TransformerModel, token_loss
 from textmill.models.configuration import EncoderConfig, TransformerConfig
 from textmill.models.crf import LinearChainCRF
 from textmill.models.embeddings import Embeddings, matches
-from textmill.models.heads import Classifier, HeadTransform, classification_loss, span_loss
+from textmill.models.heads import Classifier, HeadTransform, NgramScores, classification_loss, span_loss
 from textmill.models.layers import Stack, Trace
 from textmill.models.masks import compute_dtype, self_mask, without_need
 from textmill.models.positions import count, rotary
@@ -171,6 +171,7 @@ class EncoderForSequenceClassification(TransformerModel):
         super().__init__(config)
         self.model = EncoderModel(config)
         self.classifier = Classifier(config)
+        self.ngrams = NgramScores(config) if config.ngrams else None
         self.post_init()
 
     def forward(
@@ -182,12 +183,14 @@ class EncoderForSequenceClassification(TransformerModel):
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         marker_positions: Tensor | None = None,
+        ngram_scores: Tensor | None = None,
         **kwargs: Any,
     ) -> SequenceClassifierOutput | tuple:
         """labels: (batch,) -> ``logits`` (batch, labels).
 
-        ``marker_positions`` (batch, markers) are where ``config.marker_ids`` stand; they are needed where
-        embeddings are given in place of ids.
+        ``marker_positions`` (batch, markers) are where ``config.marker_ids`` stand, and ``ngram_scores``
+        (batch, n-grams, labels) what ``self.ngrams`` makes of the ids; they are needed where embeddings are
+        given in place of ids.
         """
         return_dict = kwargs.pop("return_dict", True)
         output = self.model(
@@ -196,6 +199,10 @@ class EncoderForSequenceClassification(TransformerModel):
         if marker_positions is None and input_ids is not None:
             marker_positions = self.classifier.find(input_ids)
         logits = self.classifier(output.last_hidden_state, attention_mask, marker_positions)
+        if self.ngrams is not None:
+            if ngram_scores is None:
+                ngram_scores = self.ngrams(input_ids, attention_mask)
+            logits = self.ngrams.mixed(logits, ngram_scores)
         result = SequenceClassifierOutput(
             loss=None if labels is None else classification_loss(logits, labels, self.config.problem_type),
             logits=logits,

@@ -66,6 +66,59 @@ class Classifier(nn.Module):
         return torch.stack([(ids == marker).int().argmax(dim=1) for marker in self.markers], dim=1)
 
 
+class NgramScores(nn.Module):
+    """Scores of the labels by the n-grams of tokens that a text has: a linear model beside the Transformer.
+
+    The wide half of a wide and deep model (Cheng et al. 2016), with hashed n-grams (Joulin et al. 2017): each
+    n-gram of up to ``config.ngrams`` tokens has a row in the table, a score a label, that it may share with
+    others, and the scores of a text with n of them are GAIN / sqrt(n) times their sum. The table begins at
+    zero; GAIN is for the n-grams that occur in few steps of a training to count.
+    """
+
+    GAIN = 50.0
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.longest = config.ngrams
+        self.table = nn.Parameter(torch.zeros(config.ngram_rows, config.num_labels or 2))
+
+    def forward(self, ids: Tensor, padding: Tensor | None = None) -> Tensor:
+        """ids, padding: (batch, length) -> what each n-gram adds to the scores, (batch, n-grams, labels).
+
+        The n-grams are in the order of ``ngram_places``; those with padding in them add nothing.
+        """
+        whole = torch.ones_like(ids) if padding is None else padding
+        codes, there = [], []
+        for n in range(1, min(self.longest, ids.shape[1]) + 1):
+            code = torch.full_like(ids[:, n - 1 :], n)
+            for place in range(n):  # FNV-1a, a token in the place of a byte; 64 bits overflow by design
+                code = (code ^ ids[:, place : ids.shape[1] - n + 1 + place]) * 1099511628211
+            codes.append((code ^ (code >> 32)) % len(self.table))
+            there.append(whole.unfold(1, n, 1).amin(dim=-1))
+        found = F.embedding(torch.cat(codes, dim=1), self.table)
+        counted = torch.cat(there, dim=1)[..., None].to(found.dtype)
+        return found * counted * (self.GAIN / counted.sum(dim=1, keepdim=True).clamp(min=1).sqrt())
+
+    def mixed(self, logits: Tensor, scores: Tensor) -> Tensor:
+        """The mean of the Transformer's logits (batch, labels) and the n-grams' (batch, n-grams, labels).
+
+        In training each example is learnt by one of the two alone, drawn anew at each step: else the n-grams,
+        which learn a training set by heart in an epoch, would leave the Transformer nothing to learn.
+        """
+        wide = scores.sum(dim=1)
+        logits = logits.to(wide.dtype)  # which is the wider under mixed precision
+        if not self.training:
+            return (logits + wide) / 2
+        return torch.where(torch.rand(len(logits), 1, device=logits.device) < 0.5, logits, wide)
+
+
+def ngram_places(longest: int, length: int) -> list[range]:
+    """The tokens of each n-gram of a text of ``length`` tokens, by length and then from left to right."""
+    return [
+        range(start, start + n) for n in range(1, min(longest, length) + 1) for start in range(length - n + 1)
+    ]
+
+
 def classification_loss(logits: Tensor, labels: Tensor, problem: str | None) -> Tensor:
     """Cross-entropy of one label; squared error of numbers; binary cross-entropy of several labels.
 

@@ -117,6 +117,9 @@ class Finetune(Training):
     out_of_scope: str | None = None  # a label that is not learnt: what the model is too unsure of
     crf: bool = False  # token_classification: tags are learnt and told as a sequence
     mark_matches: bool = False  # pairs and questions: the model is told which tokens both texts have
+    ngrams: Annotated[int, Field(ge=0, le=5)] = (
+        0  # classification: n-grams of up to so many tokens score labels too
+    )
     auxiliary: tuple[Name, ...] = ()  # tasks whose batches are mixed in, through the same encoder
 
     @property
@@ -236,6 +239,8 @@ class Task(Block):
             raise ValueError(f"finetune.out_of_scope: {outside!r} is none of the labels of a classification")
         if self.finetune.mark_matches and self.family not in ("sequence_classification", "span_extraction"):
             raise ValueError("finetune.mark_matches is for sequence_classification and span_extraction")
+        if self.finetune.ngrams and self.family not in ("sequence_classification", "relation_classification"):
+            raise ValueError("finetune.ngrams is for sequence_classification and relation_classification")
         if self.finetune.crf and self.family != "token_classification":
             raise ValueError("finetune.crf is for the family token_classification")
         if self.finetune.smoothed and self.own_loss:

@@ -119,7 +119,7 @@ class Family(ABC):
         """Raise UserError where the model is none that the task, which has this name, can be taught."""
         if problem := self.too_long(model):
             raise UserError(f"params.yaml: tasks.{name}.{problem}")
-        for key in ("mark_matches", "crf"):
+        for key in ("mark_matches", "crf", "ngrams"):
             if getattr(self.task.finetune, key) and not getattr(model.config, key, False):
                 raise UserError(
                     f"params.yaml: tasks.{name}.finetune.{key}: {type(model).__name__} has none; "

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+NGRAM_SCORES = 2**20  # in a model's table of n-grams, as long as that is 16,384 rows
+
+
 class SequenceClassification(Family):
     """One label, any number of labels, or a number, for a text or a pair of texts."""
 
@@ -45,6 +48,8 @@ class SequenceClassification(Family):
             "id2label": dict(enumerate(outputs)),
             "label2id": {label: i for i, label in enumerate(outputs)},
             "problem_type": kind,
+            "ngrams": self.task.finetune.ngrams,
+            "ngram_rows": max(NGRAM_SCORES // len(outputs), 2**14) if self.task.finetune.ngrams else 0,
         }
 
     def text(self, example: Example) -> tuple[str, str | None]:

@@ -48,6 +48,50 @@ def test_every_family_is_explained_and_integrated_gradients_are_complete(
     assert '<section class="explanation">' in found.html_fragment()
 
 
+@pytest.mark.parametrize("name", ["sentiment", "relations"])
+def test_what_ngrams_score_is_shared_among_their_tokens(name: str, make_predictor: Any, inputs: Any) -> None:
+    """With a Transformer that says nothing the answer is the n-grams' alone, which add up without error."""
+    import torch
+
+    from textmill.explain.reading import read
+    from textmill.models.heads import ngram_places
+
+    predictor = make_predictor(name, finetune={"ngrams": 2})
+    model = predictor.model
+    with torch.no_grad():
+        model.classifier.output.weight.zero_()
+        model.ngrams.table.copy_(
+            torch.randn(model.ngrams.table.shape, generator=torch.Generator().manual_seed(3))
+        )
+        model.ngrams.table /= 100
+    data = explain(predictor, inputs[name]).data
+    (target,) = data["targets"]
+    reading = read(predictor, inputs[name], None)
+    ids, score = reading.inputs["input_ids"], reading.targets[0].score
+    difference = target["value"] - target["baseline_value"]
+    assert abs(difference) > 0.1
+    assert abs(target["completeness"]["error"]) <= max(0.02 * abs(difference), 1e-3)
+    with torch.no_grad():
+        assert float(score(model(**reading.inputs))) == pytest.approx(target["value"], abs=1e-4)
+        place = max(range(ids.shape[1]), key=lambda i: abs(target["occlusion"][i]))
+        hidden = ids.clone()
+        hidden[0, place] = predictor.tokenizer.mask_token_id
+        others = {key: value for key, value in reading.inputs.items() if key != "input_ids"}
+        fall = target["value"] - float(score(model(input_ids=hidden, **others)))
+    assert target["occlusion"][place] == pytest.approx(fall, abs=1e-4)
+    if name == "sentiment":  # of two labels the log-odds are linear in the scores
+        baseline = torch.where(torch.tensor([[t["special"] for t in data["tokens"]]]), ids, hidden[0, place])
+        with torch.no_grad():
+            changed = ((model.ngrams(ids) - model.ngrams(baseline))[0] / 2).tolist()
+        chosen = predictor.family.labels.index(target["name"])
+        expected = [0.0] * ids.shape[1]
+        for places, scores in zip(ngram_places(2, ids.shape[1]), changed, strict=True):
+            own = [i for i in places if not data["tokens"][i]["special"]]
+            for i in own:
+                expected[i] += (scores[chosen] - scores[1 - chosen]) / len(own)
+        assert target["integrated_gradients"] == pytest.approx(expected, abs=1e-4)
+
+
 def test_matches_of_a_question_stay_as_they_are_while_embeddings_change(
     make_predictor: Any, inputs: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from textmill.models.auto import MODELS, model_class
 from textmill.models.configuration import CONFIGS, DecoderConfig, EncoderConfig
 from textmill.models.embeddings import matches
 from textmill.models.exchange import export_checkpoint, import_checkpoint
+from textmill.models.heads import NgramScores, ngram_places
 from textmill.params import Architecture, Kind
 
 
@@ -364,6 +366,7 @@ def test_export_names_what_a_head_has_that_the_target_has_not(tmp_path: Path) ->
     for changes, head, told in (
         ({"pooling": "mean"}, "sequence_classification", "as bert: pooling is mean, it must be first"),
         ({"marker_ids": [5, 6]}, "sequence_classification", r"marker_ids is \[5, 6\], it must be None"),
+        ({"ngrams": 2, "ngram_rows": 8}, "sequence_classification", "ngrams is 2, it must be 0"),
         ({"crf": True}, "token_classification", "crf is True, it must be False"),
         ({}, "base", "no stock checkpoint is written of EncoderModel"),
     ):
@@ -421,6 +424,59 @@ def test_a_classifier_reads_the_states_of_its_markers_side_by_side() -> None:
         places = torch.tensor([[3, 1], [1, 2]])
         again = model(inputs_embeds=embedded, attention_mask=mask, marker_positions=places).logits
     assert torch.equal(found, again)
+
+
+def _code(tokens: list[int]) -> int:
+    """The hash of an n-gram by Python's integers: FNV-1a over tokens, folded, of a signed 64-bit number."""
+    code = len(tokens)
+    for token in tokens:
+        code = (code ^ token) * 1099511628211 % 2**64
+    signed = code - 2**64 if code >= 2**63 else code
+    return signed ^ (signed >> 32)
+
+
+def test_ngrams_of_a_text_score_its_labels() -> None:
+    """A saved table has to be read the same way for ever: the rows are those of a hash written down here."""
+    config = EncoderConfig(**COMMON, num_labels=3, ngrams=3, ngram_rows=997)
+    scores = NgramScores(config)
+    assert not scores.table.any()
+    with torch.no_grad():
+        scores.table.copy_(torch.randn(997, 3, generator=torch.Generator().manual_seed(3)))
+    ids = torch.tensor([[2, 5, 9, 5, 3], [2, 7, 3, 0, 0], [0, 2, 7, 3, 0]])
+    found = scores(ids, (ids != 0).long())
+    places = ngram_places(3, 5)
+    assert found.shape == (3, len(places), 3) == (3, 12, 3)
+    for row, tokens in ((0, [2, 5, 9, 5, 3]), (1, [2, 7, 3]), (2, [2, 7, 3])):
+        grams = [tokens[i : i + n] for n in (1, 2, 3) for i in range(len(tokens) - n + 1)]
+        expected = sum(scores.table[_code(gram) % 997] for gram in grams) * 50 / math.sqrt(len(grams))
+        torch.testing.assert_close(found[row].sum(dim=0), expected)
+    at = places.index(range(1, 3))
+    torch.testing.assert_close(found[0, at], scores.table[_code([5, 9]) % 997] * 50 / math.sqrt(12))
+    assert scores(ids[:, :1]).shape == (3, 1, 3)  # shorter than the longest n-gram
+
+
+def test_a_classifier_learns_by_one_of_two_halves_and_answers_by_both() -> None:
+    config = EncoderConfig(
+        **COMMON | {"dropout": 0.0}, num_labels=3, ngrams=2, ngram_rows=64, classifier_dropout=0.0
+    )
+    model = build("encoder", "sequence_classification", config, 1)
+    with torch.no_grad():
+        model.ngrams.table.copy_(torch.randn(64, 3, generator=torch.Generator().manual_seed(3)))
+    ids = torch.randint(4, 17, (40, 6), generator=torch.Generator().manual_seed(4))
+    states = model.model(input_ids=ids).last_hidden_state
+    deep, wide = model.classifier(states, None, None), model.ngrams(ids).sum(dim=1)
+    torch.manual_seed(5)
+    learnt = model(input_ids=ids).logits
+    by_deep, by_wide = ((learnt == half).all(dim=1) for half in (deep, wide))
+    assert (by_deep ^ by_wide).all()
+    assert 10 < by_deep.sum() < 30
+    torch.manual_seed(5)
+    assert torch.equal(model(input_ids=ids).logits, learnt)
+    model.eval()
+    torch.testing.assert_close(model(input_ids=ids).logits, (deep + wide) / 2)
+    embedded = model.get_input_embeddings()(ids)
+    again = model(inputs_embeds=embedded, ngram_scores=model.ngrams(ids)).logits
+    assert torch.equal(again, model(input_ids=ids).logits)
 
 
 def test_a_model_sees_which_tokens_a_pair_shares() -> None:

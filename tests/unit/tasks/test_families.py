@@ -551,6 +551,24 @@ def test_matches_are_for_pairs_and_for_models_that_can_mark_them(
         family.check(make_model(FAMILIES[task.family](make_task("questions"), tokenizer)), "questions")
 
 
+def test_ngrams_are_for_classification_and_for_models_that_have_them(
+    tokenizer: Any, make_task: Any, make_model: Any
+) -> None:
+    from textmill.errors import UserError
+
+    with pytest.raises(ValueError, match="ngrams is for sequence_classification and relation_classification"):
+        make_task("entities", finetune={"ngrams": 2})
+    for name in ("sentiment", "relations"):
+        task = make_task(name, finetune={"ngrams": 2})
+        settings = FAMILIES[task.family](task, tokenizer).model_config()
+        assert (settings["ngrams"], settings["ngram_rows"]) == (2, 2**20 // len(task.labels))
+    many = make_task("sentiment", labels=[str(i) for i in range(150)], finetune={"ngrams": 2}, behaviour=None)
+    assert FAMILIES[many.family](many, tokenizer).model_config()["ngram_rows"] == 2**14
+    family = FAMILIES[task.family](task, tokenizer)
+    with pytest.raises(UserError, match=r"finetune\.ngrams: BertForSequenceClassification has none"):
+        family.check(make_model(FAMILIES[task.family](make_task("sentiment"), tokenizer)), "sentiment")
+
+
 def test_directed_relations_have_the_official_score(tokenizer: Any, make_task: Any) -> None:
     labels = ["Other", "A(e1,e2)", "A(e2,e1)"]
     task = make_task("relations", labels=labels, gate={"metric": "directed_macro_f1"})

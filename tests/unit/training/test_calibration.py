@@ -10,7 +10,7 @@ import pytest
 from textmill.errors import UserError
 from textmill.params import load
 from textmill.tasks.span_extraction import SpanExtraction
-from textmill.training.calibration import calibrate, softened, temperature, threshold
+from textmill.training.calibration import calibrate, ngram_weight, softened, temperature, threshold
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -24,6 +24,17 @@ def test_the_temperature_is_what_the_true_logits_were_multiplied_by(times: float
     logits = draw.normal(0, 2, (20000, 4))
     truth = np.array([draw.choice(4, p=row) for row in _softmax(logits)])
     assert temperature(_softmax(times * logits), truth) == pytest.approx(times, rel=0.05)
+
+
+def test_the_weight_of_ngrams_is_what_the_true_logits_were_mixed_by() -> None:
+    draw = np.random.default_rng(3)
+    deep, wide = draw.normal(0, 2, (2, 20000, 3))
+    mixed = softened(np.exp(2 * deep + 0.5 * wide), 1.0)
+    truth = np.array([draw.choice(3, p=row) for row in mixed])
+    found = ngram_weight(softened(np.exp(deep), 1.0), softened(np.exp(wide), 1.0), truth)
+    assert found == pytest.approx(0.25, rel=0.1)
+    useless = ngram_weight(softened(np.exp(wide), 1.0), softened(np.exp(deep), 1.0), truth)
+    assert useless == pytest.approx(4, rel=0.1)
 
 
 def test_softening_is_the_softmax_of_divided_logits_and_can_be_undone() -> None:
@@ -85,11 +96,39 @@ def _examples(labels: list[str]) -> list[dict[str, Any]]:
 def test_the_temperature_goes_into_the_weights_and_moves_no_answer() -> None:
     import torch
 
+    from textmill.models.configuration import EncoderConfig
+    from textmill.models.heads import NgramScores
+
+    class Both(torch.nn.Module):
+        """A linear map that sees half of an input, and n-grams that see the other and say too little."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(2, 2)
+            self.ngrams = NgramScores(EncoderConfig(num_labels=2, ngrams=1, ngram_rows=2))
+            with torch.no_grad():
+                self.linear.weight.copy_(torch.diag(torch.tensor([2.0, 0.0])))
+                self.linear.bias.zero_()
+                self.ngrams.table.copy_(torch.diag(torch.tensor([0.0, 0.5])))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x) + x @ self.ngrams.table
+
+    family, dev = make(), _examples(["negative", "positive"] * 100)
+    both: Any = Both()
+    fitted = calibrate(family, both, dev, 8)
+    assert set(fitted) == {"ngram_weight", "temperature"}
+    assert fitted["ngram_weight"] == pytest.approx(4, rel=0.3)
+    seen = float(both.linear.weight[0, 0].detach())
+    assert seen == pytest.approx(2 / fitted["temperature"], abs=1e-4)
+    assert float(both.ngrams.table[1, 1].detach()) == pytest.approx(seen, rel=0.3)
+    again = calibrate(family, both, dev, 8)
+    assert again == pytest.approx({"ngram_weight": 1, "temperature": 1}, abs=0.02)
+
     model: Any = torch.nn.Linear(2, 2)
     with torch.no_grad():
         model.weight.copy_(torch.eye(2) * 2)
         model.bias.zero_()
-    family, dev = make(), _examples(["negative", "positive"] * 100)
     before = np.array([row[0] for row in family.outputs(model, dev, 8)[1]])
     found = calibrate(family, model, dev, 8)
     after = np.array([row[0] for row in family.outputs(model, dev, 8)[1]])

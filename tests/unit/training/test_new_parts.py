@@ -96,6 +96,24 @@ def test_marked_matches_train_beside_adapters_and_over_frozen_embeddings(questio
     assert not any(name.startswith(("model.embed_tokens", "model.encoder.stack.layers.0")) for name in frozen)
 
 
+def test_ngrams_train_beside_adapters_and_over_frozen_embeddings(
+    params: Params, tokenizer: Any, make_task: Any
+) -> None:
+    task = make_task("sentiment", finetune={"ngrams": 2})
+    family = FAMILIES[task.family](task, tokenizer)
+    made = models.config(
+        "encoder", params.architecture.model_copy(update=SMALL), tokenizer, **family.model_config()
+    )
+    model = models.build("encoder", "sequence_classification", made, 0)
+    rows = [{"text": f"good {i}", "label": "positive"} for i in range(16)]
+    batch = family.collate([feature for row in rows for feature in family.encode(row)])
+    for changes in ({"lora": LORA}, {"frozen_layers": 2}):
+        torch.manual_seed(0)
+        moved = _moved(copy.deepcopy(model), task.finetune.model_copy(update=changes), batch)
+        assert {"ngrams.table", "classifier.output.weight"} < set(moved)
+        assert "model.embed_tokens.weight" not in moved
+
+
 def test_new_marks_are_as_far_apart_as_words_and_drawn_from_the_seed(begin: Any) -> None:
     first, again, other = (begin(seed).network.get_input_embeddings().weight.detach() for seed in (1, 1, 2))
     _assert_new(first, again, other)

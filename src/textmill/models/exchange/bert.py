@@ -154,7 +154,7 @@ def rows_span(config: TransformerConfig) -> Iterator[Row]:
     yield from pairs("span", "qa_outputs")
 
 
-POOLED = {"pooling": "first", "classifier_dense": True, "marker_ids": None}
+POOLED = {"pooling": "first", "classifier_dense": True, "marker_ids": None, "ngrams": 0}
 HEADS = {
     "sequence_classification": TaskHead("BertForSequenceClassification", rows_sequence, POOLED),
     "token_classification": TaskHead("BertForTokenClassification", rows_token, {"crf": False}),
