@@ -6,10 +6,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from textmill import inputs
 from textmill.errors import UserError
 
 # The keys of params.yaml: generation, which `textmill generate` takes as options.
@@ -301,7 +302,8 @@ def _predict(arguments: argparse.Namespace) -> str:
 
     done = 0
     predictor = Predictor(find_model(arguments.task), arguments.precision)
-    for part in predictor.parts(_inputs(arguments, predictor.check), arguments.batch_size):
+    asked = inputs.read(arguments.input, arguments.file, predictor.check)
+    for part in predictor.parts(asked, arguments.batch_size):
         for item, row in part:
             known = {"id": item["id"]} if isinstance(item, dict) and "id" in item else {}
             print(json.dumps(known | row, ensure_ascii=False))
@@ -328,7 +330,7 @@ def _explain(arguments: argparse.Namespace) -> str:
     output = arguments.output
     if output is not None and output.suffix not in (".html", ".json"):
         raise UserError(f"--output {output}: expected a name that ends in .html or .json")
-    item = _item(arguments.input, "the input")
+    item = inputs.parsed(arguments.input, "the input")
     found = explain(Predictor(find_model(arguments.model)), item, arguments.target)
     if output is None:
         return found.text
@@ -366,54 +368,6 @@ def _graph(arguments: argparse.Namespace) -> str:
     return told(summary, arguments.output)
 
 
-def _item(line: str, where: str) -> str | dict[str, Any]:
-    """A line as an input: a JSON object where it begins as one, else a text."""
-    if not line.lstrip().startswith("{"):
-        return line
-    try:
-        return dict(json.loads(line))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON: {error.msg}") from None
-    except (ValueError, RecursionError) as error:  # a number of too many digits, lists too deep in each other
-        raise UserError(f"{where}: cannot be read: {error}") from None
-
-
-def _inputs(
-    arguments: argparse.Namespace, check: Callable[[str | dict[str, Any], str], None]
-) -> Iterator[str | dict[str, Any]]:
-    """Texts from the command line, or lines that are texts or JSON objects, as they come.
-
-    ``check`` is given each line's with file and line, and raises UserError for one that is wrong.
-    """
-    if arguments.input:
-        if arguments.file:
-            raise UserError(f"--file {arguments.file}: give texts or a file of them, not both")
-        yield from arguments.input
-        return
-    name = str(arguments.file or "standard input")
-    try:
-        stream = arguments.file.open("rb") if arguments.file else _standard_input()
-    except OSError as error:
-        raise UserError(f"{arguments.file}: {error.strerror}") from None
-    with stream:
-        for number, raw in enumerate(stream, 1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-            except UnicodeDecodeError as error:
-                raise UserError(f"{name}:{number}: not UTF-8 at byte {error.start} of the line") from None
-            if line.strip():
-                item = _item(line, f"{name}:{number}")
-                check(item, f"{name}:{number}")
-                yield item
-
-
-def _standard_input() -> BinaryIO:
-    """The bytes of standard input; raises UserError where there is none (``<&-``)."""
-    if sys.stdin is None:
-        raise UserError("standard input is closed: give the text as an argument")
-    return sys.stdin.buffer
-
-
 def _generate(arguments: argparse.Namespace) -> str:
     from textmill.params import Generation, load
     from textmill.prediction import Predictor, find_model
@@ -429,12 +383,7 @@ def _generate(arguments: argparse.Namespace) -> str:
             raise UserError(wrong["msg"].removeprefix("Value error, ")) from None
         option = str(wrong["loc"][0]).replace("_", "-")
         raise UserError(f"--{option}: {wrong['msg']}, found {wrong['input']}") from None
-    prompt = arguments.prompt
-    if prompt is None:
-        try:
-            prompt = _standard_input().read().decode("utf-8-sig").strip()
-        except UnicodeDecodeError as error:
-            raise UserError(f"standard input: not UTF-8 at byte {error.start}") from None
+    prompt = inputs.whole() if arguments.prompt is None else arguments.prompt
     if not prompt:
         raise UserError("no prompt: give one, or text on standard input")
     return predictor.generate(prompt, generation, arguments.seed)
@@ -451,15 +400,14 @@ def _annotate(arguments: argparse.Namespace) -> str:
     check(predictor.task, arguments.format, predictor.name)
     if arguments.format == "label_studio" and arguments.output.suffix == ".xml":
         raise UserError(f"{arguments.output}: the interface for the examples goes there; end it in .json")
-    arguments.input = []
-    inputs = (
-        list(_inputs(arguments, predictor.check))
+    items = (
+        list(inputs.read([], arguments.file, predictor.check))
         if arguments.file
         else list(read_examples(Path("data/tasks") / predictor.name, "test"))
     )
-    if not inputs:
+    if not items:
         raise UserError(f"{arguments.file}: no text in it")
-    rows = [{"text": item} if isinstance(item, str) else item for item in inputs]
+    rows = [{"text": item} if isinstance(item, str) else item for item in items]
     pairs = list(zip(rows, predictor.predict(rows), strict=True))
     threshold = predictor.family.threshold or 0.0
     chosen = least_sure(pairs, arguments.count, predictor.name, threshold)

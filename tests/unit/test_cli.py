@@ -116,22 +116,3 @@ def test_inspect_prints_a_block_to_paste(tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().out
     assert "sequence_classification" in told
     assert "bad" in told
-
-
-def test_inputs_are_texts_or_json_lines_and_a_broken_line_is_named(tmp_path, monkeypatch):
-    parse = cli._parser().parse_args
-    path = tmp_path / "in.txt"
-    path.write_text('one\n\n{"text": "two"}\n', encoding="utf-8")
-    asked = parse(["predict", "x", "--file", str(path)])
-    checked = []
-    found = list(cli._inputs(asked, lambda *item: checked.append(item)))
-    assert found == ["one", {"text": "two"}]
-    assert checked == [("one", f"{path}:1"), ({"text": "two"}, f"{path}:3")]
-    for line, message in (
-        ('{"text": ', "not JSON"),
-        ('{"text": ' + "[" * 100_000, "cannot be read: .*recursion"),
-        ('{"text": ' + "1" * 5_000 + "}", "cannot be read: .*digits"),
-    ):
-        path.write_text(f"one\n{line}\n", encoding="utf-8")
-        with pytest.raises(UserError, match=rf"in\.txt:2: {message}"):
-            list(cli._inputs(asked, lambda *_: None))

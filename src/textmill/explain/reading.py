@@ -124,6 +124,7 @@ def _tokens(
         wanted = [(start, start + len(target))]
 
     def span(window: int, place: int) -> tuple[int, int]:
+        """Where a token stands in the text, in characters."""
         return cast("tuple[int, int]", features[window]["_spans"][place])
 
     tokens = family.read_from(features)
@@ -138,10 +139,12 @@ def _tokens(
         known = torch.stack([logits[at][0, place] for at, place in tokens]).float()
 
     def of(row: int, place: int, tag: int) -> Score:
+        """The log-odds of a tag at a token, which is the text's ``row``-th and at ``place`` in the window."""
         if not family.task.finetune.crf:
             return lambda output: log_odds(output.logits[:, place], tag)
 
         def score(output: Any) -> Tensor:
+            """(batch,) over all sequences of tags of the text."""
             emissions = known.repeat(len(output.logits), 1, 1)
             rows, places = zip(*here, strict=True)
             emissions[:, rows] = output.logits[:, places].float()
@@ -244,6 +247,7 @@ def written(
         inputs = {"input_ids": shown, "attention_mask": torch.ones_like(shown)}
 
     def of(place: int, token: int) -> Score:
+        """The log-odds of a token at a position."""
         return lambda output: log_odds(output.logits[:, place], token)
 
     targets = [
@@ -279,6 +283,7 @@ def _language_model(predictor: Predictor, item: Any, target: str | None) -> Read
         raise UserError(f"the text has no {tokenizer.mask_token}: there is nothing to fill in and explain")
 
     def of(place: int, token: int) -> Score:
+        """The log-odds of a token at a position."""
         return lambda output: log_odds(output.logits[:, place], token)
 
     targets = [Target(str(tokenizer.decode([best[i]])).strip(), of(i, best[i]), (i,)) for i in places]
