@@ -11,20 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from textmill.inspect.columns import (
-    SAMPLE,
-    UNTOLD,
-    Shape,
-    labelled,
-    languages,
-    leaves,
-    related,
-    said,
-    shape,
-    text_of,
-)
+from textmill.inspect.columns import SAMPLE, languages, leaves
 from textmill.inspect.formats import Found
 from textmill.inspect.layout import Layout, Names, find
+from textmill.inspect.shapes import UNTOLD, Shape, labelled, related, said, shape, text_of
 from textmill.inspect.splits import read
 from textmill.params import Task, TaskData
 from textmill.tasks.readers.files import open_files
