@@ -127,6 +127,22 @@ def test_a_failing_stage_keeps_the_earlier_outputs_and_says_why(
     assert message in run.data.tags["textmill.error"]
 
 
+def test_what_a_stage_keeps_for_its_next_run_goes_when_it_succeeds(project):
+    def kept(stage):
+        (stage.scratch / "resume.ckpt").touch()
+
+    def fails(stage):
+        kept(stage)
+        _mistake(stage)
+
+    assert stages._run("copy", "a", fails, debug=False) == 1
+    assert (project / ".state" / "copy-a" / "resume.ckpt").exists()
+    assert stages._run("copy", "b", kept, debug=False) == 0
+    assert (project / ".state" / "copy-a" / "resume.ckpt").exists()
+    assert stages._run("copy", "a", kept, debug=False) == 0
+    assert not (project / ".state" / "copy-a").exists()
+
+
 def _refused(stage):
     stage.output("reports/checks.json").write_text("what was wrong")
     stage.metrics["failed"] = 2

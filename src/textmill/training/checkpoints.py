@@ -1,8 +1,14 @@
-"""Resume checkpoints: when one is due, how it is written, and each process's random state in it."""
+"""What a training that is begun again goes on from.
+
+Resume checkpoints: when one is due, how it is written, and each process's random state in it; and the weights
+of a training that had come to its end when what follows it failed.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,8 +17,10 @@ from textmill.training.plan import Plan
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+    from torch import nn
 
 CHECKPOINT = "resume.ckpt"
+FINISHED = "finished.safetensors"
 
 
 class Checkpoints:
@@ -55,3 +63,34 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["random"].cpu())
     if device.type == "cuda":
         torch.cuda.set_rng_state(state["random_cuda"].cpu(), device)
+
+
+def keep(folder: Path, model: nn.Module, fingerprint: str, result: dict[str, Any]) -> None:
+    """Write the weights of a training that has ended, and its ``result``; the file is whole at any time."""
+    from safetensors.torch import save_file
+
+    partial = (folder / FINISHED).with_suffix(".partial")
+    weights = {name: parameter.detach().contiguous() for name, parameter in model.named_parameters()}
+    save_file(weights, partial, {"fingerprint": fingerprint, "result": json.dumps(result)})
+    os.replace(partial, folder / FINISHED)
+
+
+def take(folder: Path, model: nn.Module, fingerprint: str) -> dict[str, Any] | None:
+    """Give ``model`` the weights that ``keep`` wrote, and return the result.
+
+    None where there are none of a training with this ``fingerprint``; those of another are removed.
+    """
+    from safetensors import safe_open
+
+    path = folder / FINISHED
+    if not path.exists():
+        return None
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+        if about["fingerprint"] == fingerprint:
+            for name, parameter in model.named_parameters():
+                parameter.data.copy_(file.get_tensor(name))
+            result: dict[str, Any] = json.loads(about["result"])
+            return result
+    path.unlink()
+    return None

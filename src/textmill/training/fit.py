@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from textmill.errors import UserError
 from textmill.records import read_json
 from textmill.training import optimizers
 from textmill.training.best import BEST
-from textmill.training.checkpoints import CHECKPOINT
+from textmill.training.checkpoints import CHECKPOINT, keep, take
 from textmill.training.data import Batches, PackedBatches, Stream
 from textmill.training.module import RESULT, Module
 from textmill.training.plan import Plan
@@ -55,7 +56,9 @@ def fit(
     of them, or ``validation_loss``) whose best weights are kept instead of the last; ``class_weights`` weigh
     the labels in the training loss; the rows of ``added_tokens``, ids that no pretraining has shown, train
     under lora too. A run that was interrupted goes on from the last checkpoint in ``folder``, to the same
-    bits, if its parameters and data are the same; ``folder`` is empty of checkpoints at the end.
+    bits, if its parameters and data are the same. At the end ``folder`` holds the weights alone: where what
+    follows the training fails, it need not be done again. Who has what it wants of them removes them. Several
+    processes leave none, since they could not be sure to see the same.
 
     Returns ``train_loss`` (of the last interval), ``validation_loss`` (nats a label, exact over the split),
     the last scores, ``steps``, ``tokens``, ``tokens_per_second`` and ``training_seconds``. Raises UserError
@@ -67,6 +70,15 @@ def fit(
         torch.set_num_threads(trainer.threads)
     if training.early_stopping and best is None:
         best = "validation_loss"
+    alone = processes(trainer) == 1
+    mark = fingerprint(model, train, validation, training, trainer, seed, best)
+    if alone and (ended := take(folder, model, mark)) is not None:
+        print(f"trained by an earlier run ({ended['metrics']['steps']:,} steps)", file=sys.stderr, flush=True)
+        if logger is not None:
+            for step, metrics in ended["curve"]:
+                logger.log_metrics(metrics, step)
+        model.eval()
+        return dict(ended["metrics"])
     adapted = make_ready(model, training, added_tokens)
     plan = Plan(
         training=training,
@@ -74,7 +86,7 @@ def fit(
         validation=Stream(validation, endless=False),
         total=total_steps(training.budget, train, training.accumulate, processes(trainer)),
         folder=folder,
-        fingerprint=fingerprint(model, train, training, trainer, seed),
+        fingerprint=mark,
         seed=seed,
         bytes_per_token=train.bytes_per_token if isinstance(train, PackedBatches) else None,
         validation_bytes_per_token=(
@@ -119,10 +131,12 @@ def fit(
         parameter.requires_grad_(True)
     model.eval()
     torch.nn.Module.to(model, "cpu")
-    result: dict[str, float] = read_json(folder / RESULT)
+    result = read_json(folder / RESULT)
+    if alone:
+        keep(folder, model, mark, result)
     for name in (CHECKPOINT, BEST, RESULT):
         (folder / name).unlink(missing_ok=True)
-    return result
+    return dict(result["metrics"])
 
 
 def make_ready(model: PreTrainedModel, training: params.Training, added_tokens: Sequence[int] = ()) -> Any:
@@ -189,7 +203,13 @@ def processes(trainer: params.Trainer) -> int:
 
 
 def fingerprint(
-    model: PreTrainedModel, train: Batches, training: params.Training, trainer: params.Trainer, seed: int
+    model: PreTrainedModel,
+    train: Batches,
+    validation: Batches,
+    training: params.Training,
+    trainer: params.Trainer,
+    seed: int,
+    best: str | None,
 ) -> str:
     """What a checkpoint must share with a run to be gone on from: the parameters, the data and the start."""
     start = hashlib.blake2b(digest_size=16)
@@ -197,8 +217,8 @@ def fingerprint(
         start.update(f"{name}{tuple(parameter.shape)}".encode())
         start.update(parameter.detach().flatten()[:64].float().cpu().numpy().tobytes())
     parts = [
-        training.model_dump(), trainer.model_dump(), processes(trainer), seed, train.fingerprint(),
-        start.hexdigest(),
+        training.model_dump(), trainer.model_dump(), processes(trainer), seed, best, train.fingerprint(),
+        validation.fingerprint(), start.hexdigest(),
     ]  # fmt: skip
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 

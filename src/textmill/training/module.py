@@ -56,6 +56,7 @@ class Module(pl.LightningModule):
         self.best = Best(plan)
         self.progress = Progress()
         self.history: dict[str, float] = {}  # the last value of each metric that the result has
+        self.curve: list[tuple[int, dict[str, float]]] = []  # what was logged, and after which step
         self.held_out = torch.zeros(2, dtype=torch.float64)  # a validation's loss over all labels; labels
         self.resumed: dict[str, Any] | None = None  # this process's random state, from a checkpoint
         self._step = 0  # the last step that is finished
@@ -196,8 +197,7 @@ class Module(pl.LightningModule):
         self.history["train_loss"] = loss
         seconds = max(ended - meter.interval.since, 1e-9)
         metrics = meter.metrics(loss, tokens, seconds, self.trainer.optimizers[0].param_groups[-1]["lr"])
-        if self.logger is not None:
-            self.logger.log_metrics(metrics, step)
+        self._record(step, metrics)
         if self.trainer.is_global_zero:
             self.progress.show(step, meter.elapsed, loss, tokens / seconds)
         minutes = self.training_spec.budget.minutes
@@ -205,6 +205,12 @@ class Module(pl.LightningModule):
             over = meter.elapsed >= 60 * minutes
             self.trainer.should_stop |= self.trainer.strategy.reduce_boolean_decision(over, all=False)
         meter.begin()
+
+    def _record(self, step: int, metrics: dict[str, float]) -> None:
+        """Log what was measured after ``step``."""
+        self.curve.append((step, metrics))
+        if self.logger is not None:
+            self.logger.log_metrics(metrics, step)
 
     # Validation.
 
@@ -239,8 +245,7 @@ class Module(pl.LightningModule):
         reshard(self.model)
         step = self.trainer.global_step
         self.history |= metrics
-        if self.logger is not None:
-            self.logger.log_metrics(metrics, step)
+        self._record(step, metrics)
         if self.trainer.is_global_zero:
             self.progress.note(step, metrics)
         if self.plan.best is not None:
@@ -270,6 +275,7 @@ class Module(pl.LightningModule):
             "average": None if self.average is None else self.average.state(self.trainer.is_global_zero),
             "best": [best.value, best.step, best.stale],
             "history": self.history,
+            "curve": self.curve,
             "processes": of_all(own, self.trainer.world_size),
         }
 
@@ -280,18 +286,24 @@ class Module(pl.LightningModule):
         if self.average is not None:
             self.average.tensors = state["average"]
         best.value, best.step, best.stale = state["best"]
-        self.history = state["history"]
+        self.history, self.curve = state["history"], state["curve"]
         self.checkpoints.step = checkpoint["global_step"]
         self.resumed = state["processes"][self.trainer.global_rank]
         meter.interval = Interval.resumed(self.resumed)
 
     def on_train_start(self) -> None:
-        """Begin at the step that was reached; one that goes on draws from its checkpoint's random state."""
+        """Begin at the step that was reached: its random state is drawn from, and its curve logged."""
         # Lightning restores the count of steps after on_fit_start.
         self._step = self.trainer.global_step
         self.progress.start(self.plan.total, self.training_spec.budget.minutes, self._step)
         if self.resumed is not None:
             set_random_state(self.resumed, self.device)
+        # Lightning had counted the next batch when the checkpoint was written: it would validate elsewhere.
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
+        progress.total.reset_on_restart()
+        if self.logger is not None:
+            for step, metrics in self.curve:
+                self.logger.log_metrics(metrics, step)
 
     def on_train_end(self) -> None:
         """Leave the average or the best weights in the model, and write the result."""
@@ -315,4 +327,4 @@ class Module(pl.LightningModule):
             result["best_step"] = self.best.step
         if self.trainer.is_global_zero:
             self.progress.end()
-            write_json(self.plan.folder / RESULT, result)
+            write_json(self.plan.folder / RESULT, {"metrics": result, "curve": self.curve})

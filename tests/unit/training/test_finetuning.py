@@ -12,6 +12,7 @@ import pytest
 from textmill.errors import UserError
 from textmill.evaluation import evaluate
 from textmill.evaluation.learning_curve import learning_curve, write_curve
+from textmill.lineage import content_digest
 from textmill.models.auto import model_class
 from textmill.models.configuration import from_architecture
 from textmill.params import Architecture, Params, load
@@ -19,6 +20,8 @@ from textmill.prediction import Predictor
 from textmill.records import read_json, write_jsonl
 from textmill.tasks import FAMILIES
 from textmill.tokenizer import train
+from textmill.training import finetuning
+from textmill.training.calibration import calibrate
 from textmill.training.data import BucketedBatches
 from textmill.training.finetuning import finetune
 from textmill.training.multitask import MixedBatches, MultiTask
@@ -118,7 +121,10 @@ def test_a_label_without_weight_is_not_learnt(project: dict[str, Any], tmp_path:
 
 
 def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
-    project: dict[str, Any], tmp_path: Path
+    project: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     params, metrics = _run(project, tmp_path, seeds=3, budget={"steps": 6})
     others = sorted(path.name for path in (tmp_path / "out" / "seeds").iterdir())
@@ -130,6 +136,20 @@ def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
     assert seeds["models"] == 3
     assert seeds["values"]["accuracy"][0] == pytest.approx(found["accuracy"], abs=1e-6)
     assert found["accuracy_seeds_mean"] == pytest.approx(sum(seeds["values"]["accuracy"]) / 3, abs=1e-6)
+    # One that is cut short has the same in the end, and trains none of the seeds again that had ended.
+    with monkeypatch.context() as patched:
+        calibrated = iter([calibrate])
+        patched.setattr(finetuning, "calibrate", lambda *arguments: next(calibrated)(*arguments))
+        with pytest.raises(StopIteration):
+            _run(project, tmp_path / "cut", seeds=3, budget={"steps": 6})
+    shutil.rmtree(tmp_path / "cut" / "out")
+    capsys.readouterr()
+    _, again = _run(project, tmp_path / "cut", seeds=3, budget={"steps": 6})
+    assert capsys.readouterr().err.count("trained by an earlier run (6 steps)") == 2
+    assert {k: v for k, v in again.items() if "second" not in k} == {
+        k: v for k, v in metrics.items() if "second" not in k
+    }
+    assert content_digest(tmp_path / "cut" / "out") == content_digest(tmp_path / "out")
     # The one that is kept is the same as if its seed alone had been trained.
     from safetensors.torch import load_file
 

@@ -92,6 +92,12 @@ def bits(model):
     return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
 
 
+def curve(log):
+    """What is logged of a training, without what differs from run to run."""
+    varying = ("tokens_per_second", "flops_per_second", "peak_flops_share", "memory_gb")
+    return [(step, {k: v for k, v in row.items() if k not in varying}) for step, row in log.rows]
+
+
 class Recorder:
     """Stands in for Lightning's logger."""
 
@@ -188,27 +194,55 @@ class StopAt(Counting):
     [
         {},
         {"ema": 0.9},
+        {"best": "validation_loss", "learning_rate": 0.03},
         {"accumulate": 2, "checkpoint_every": 3},
         {"accumulate": 2, "checkpoint_every": 3, "ema": 0.9},
         {"gradual_unfreezing": 0.75, "optimizer": MUON, "layer_decay": 0.8},
     ],
 )
 def test_goes_on_to_the_same_bits(tmp_path, update, capsys):
-    whole, expected = train(tmp_path / "whole", **update)
+    first = Recorder()
+    whole, expected = train(tmp_path / "whole", logger=first, **update)
     assert "going on" not in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="power cut"):
         train(tmp_path / "cut", batches=StopAt(), **update)
     assert (tmp_path / "cut" / "resume.ckpt").exists()
     log = Recorder()
     resumed, metrics = train(tmp_path / "cut", logger=log, **update)
-    assert min(step for step, _ in log.rows) > 3  # it did not begin again
+    assert curve(log) == curve(first)  # what was logged before the cut is logged again
     assert f"going on after step {update.get('checkpoint_every', 5)}" in capsys.readouterr().err
     assert bits(resumed) == bits(whole)
     timing = ("tokens_per_second", "training_seconds")
     assert {k: v for k, v in metrics.items() if k not in timing} == {
         k: v for k, v in expected.items() if k not in timing
     }
-    assert not list((tmp_path / "cut").iterdir())
+    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["finished.safetensors"]
+
+
+def test_what_has_ended_is_not_trained_again(tmp_path, capsys):
+    class Never(Counting):
+        def batch(self, epoch, index):
+            raise AssertionError("trained again")
+
+    first, log = Recorder(), Recorder()
+    settings = {"score": lambda model: {"accuracy": 0.5}, "best": "accuracy"}
+    whole, expected = train(tmp_path, logger=first, **settings)
+    again, metrics = train(tmp_path, logger=log, batches=Never(), held_out=Never(count=2), **settings)
+    assert "trained by an earlier run (12 steps)" in capsys.readouterr().err
+    assert bits(again) == bits(whole) != bits(network())
+    assert not again.training
+    assert metrics == expected
+    assert log.rows == first.rows  # the figures of speed too, since they are of that training
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 1e-3}, {"held_out": Counting(count=3)}, {"best": "validation_loss"}]
+)
+def test_what_has_ended_by_other_parameters_or_data_is_removed(tmp_path, change):
+    train(tmp_path)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tmp_path, batches=StopAt(), **change)
+    assert not (tmp_path / "finished.safetensors").exists()
 
 
 def test_the_rate_after_a_resume_counts_the_time_before_it(tmp_path):
@@ -406,25 +440,25 @@ def test_lora_is_merged(tmp_path):
             ids = super().batch(epoch, index)["input_ids"]
             return {"input_ids": ids, "labels": ids[:, 0] % 2}
 
-    torch.manual_seed(0)
-    config = BertConfig(vocab_size=16, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-                        intermediate_size=32, max_position_embeddings=8)  # fmt: skip
-    model = BertForSequenceClassification(config)
+    def network():
+        torch.manual_seed(0)
+        config = BertConfig(vocab_size=16, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+                            intermediate_size=32, max_position_embeddings=8)  # fmt: skip
+        return BertForSequenceClassification(config)
+
+    settings = {"batches": Labelled(), "held_out": Labelled(), "lora": Lora(rank=2, alpha=4.0),
+                "learning_rate": 1e-2}  # fmt: skip
+    model = network()
     names = [name for name, _ in model.named_parameters()]
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    train(
-        tmp_path,
-        model=model,
-        batches=Labelled(),
-        held_out=Labelled(),
-        lora=Lora(rank=2, alpha=4.0),
-        learning_rate=1e-2,
-    )
+    train(tmp_path, model=model, **settings)
     assert [name for name, _ in model.named_parameters()] == names
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert "classifier.weight" in moved
     assert any("query.weight" in n for n in moved)
     assert not any("embeddings" in n for n in moved)
+    again, _ = train(tmp_path, model=network(), **settings)  # that it had ended leaves it merged
+    assert bits(again) == bits(model)
 
 
 @pytest.mark.slow
