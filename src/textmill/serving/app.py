@@ -16,7 +16,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textmill.errors import UserError
 from textmill.explain import explain
@@ -25,6 +24,7 @@ from textmill.serving import Limits
 from textmill.serving.batching import LARGEST, Batcher, BusyError, Room
 from textmill.serving.inputs import About, Answer, Explained, input_model, largest_body, request_model
 from textmill.serving.page import STATIC, Page, read_form
+from textmill.serving.visitors import Visitors, busy_answer
 from textmill.tasks.readers.row import shorten
 
 TOLD = 10  # things wrong with one request that are told
@@ -125,10 +125,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> JSONResponse:
-        headers = {"Retry-After": "1"}
-        return JSONResponse(
-            {"detail": "too many requests wait"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers
-        )
+        return busy_answer(error)
 
     @app.middleware("http")
     async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -146,7 +143,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         response.headers.update(HEADERS)
         return response
 
-    app.add_middleware(BodyLimit, limit=largest_body(limits))
+    app.add_middleware(Visitors, limit=largest_body(limits))
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     return app
@@ -192,41 +189,6 @@ class Failure(BaseModel):
     """Why a request could not be answered."""
 
     detail: str
-
-
-class BodyLimit:
-    """Answers 413 to a request whose body is larger than ``limit`` bytes, before it is read whole."""
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app = app
-        self.limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        body = bytearray()
-        size = int(announced) if announced.isdigit() else 0
-        more = size <= self.limit
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":  # half a body is none
-                return
-            body += message.get("body", b"")
-            size = len(body)
-            more = message.get("more_body", False) and size <= self.limit
-        if size > self.limit:
-            told = f"the body is larger than {self.limit:,} bytes"
-            await JSONResponse({"detail": told}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
-            return
-        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
-
-        async def replay() -> Message:
-            """The body that was read, as one message; afterwards what comes."""
-            return whole.pop() if whole else await receive()
-
-        await self.app(scope, replay, send)
 
 
 def _about(name: str, predictor: Predictor) -> About:

@@ -15,7 +15,7 @@ WAITING = 256  # requests that may wait; more are sent away
 
 
 class BusyError(Exception):
-    """Too many requests wait already."""
+    """More is asked at once than there is room for."""
 
 
 class Room:
@@ -28,7 +28,7 @@ class Room:
     def place(self) -> Iterator[None]:
         """A place among those that wait; raises BusyError where too many do."""
         if self._waiting >= WAITING:
-            raise BusyError
+            raise BusyError("too many requests wait")
         self._waiting += 1
         try:
             yield
@@ -70,7 +70,9 @@ class Batcher:
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            jobs = await self._collect()
+            jobs = [job for job in await self._collect() if not job.answer.done()]  # who asked may have gone
+            if not jobs:
+                continue
             items = [item for job in jobs for item in job.items]
             try:
                 answers = await loop.run_in_executor(self._executor, self._run, items)
@@ -81,7 +83,7 @@ class Batcher:
                 continue
             place = 0
             for job in jobs:
-                if not job.answer.done():  # who asked may have gone
+                if not job.answer.done():
                     job.answer.set_result(answers[place : place + len(job.items)])
                 place += len(job.items)
 

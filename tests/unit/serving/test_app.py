@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from textmill.prediction import Predictor
 from textmill.serving import Limits, batching
-from textmill.serving.app import BodyLimit, create_app
+from textmill.serving.app import create_app
 from textmill.serving.batching import WAITING, Batcher, BusyError, Room
 from textmill.serving.inputs import TURNS, largest_body
 from textmill.serving.page import MOST_FIELDS
@@ -139,24 +140,6 @@ def test_a_form_that_a_page_of_another_site_sends_is_refused(client: TestClient)
         assert "default-src 'none'" in found.headers["content-security-policy"]
 
 
-def test_half_a_body_is_none() -> None:
-    asked = []
-
-    async def app(*_: Any) -> None:
-        asked.append(1)
-
-    messages: list[Any] = [
-        {"type": "http.request", "body": b"text=half", "more_body": True}, {"type": "http.disconnect"},
-    ]  # fmt: skip
-
-    async def receive() -> Any:
-        return messages.pop(0)
-
-    scope = {"type": "http", "headers": [(b"content-length", b"1000")]}
-    asyncio.run(BodyLimit(app, 5000)(scope, receive, receive))  # type: ignore[arg-type]
-    assert (asked, messages) == ([], [])
-
-
 def test_what_is_not_there_is_not_found(client: TestClient) -> None:
     for path in ("/predict/nothing", "/static/app.py", "/static/..%2f..%2fpyproject.toml", "/docs"):
         assert client.get(path).status_code in (404, 405), path
@@ -244,6 +227,31 @@ def test_requests_that_come_together_run_together() -> None:
     assert isinstance(found[20], ValueError)
     assert found[21] == [70]
     assert len(batches) == 3
+
+
+def test_what_nobody_waits_for_any_more_is_not_run() -> None:
+    batches: list[list[int]] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def run(items: list[int]) -> list[int]:
+        batches.append(items)
+        begun.set()
+        go.wait(10)
+        return items
+
+    async def ask() -> list[int]:
+        batcher = Batcher(run, ThreadPoolExecutor(1), Room())
+        asked = [asyncio.create_task(batcher.submit([0]))]
+        await asyncio.to_thread(begun.wait, 10)
+        asked += [asyncio.create_task(batcher.submit([i])) for i in (1, 2, 3)]
+        await asyncio.sleep(0)
+        asked[1].cancel()
+        asked[3].cancel()
+        go.set()
+        return [await asked[0], await asked[2]]
+
+    assert asyncio.run(ask()) == [[0], [2]]
+    assert batches == [[0], [2]]
 
 
 def test_too_many_waiting_requests_are_sent_away() -> None:
