@@ -72,13 +72,9 @@ class Stage:
     @property
     def scratch(self) -> Path:
         """A folder that outlives a failing run: resume checkpoints, weights of trainings that have ended."""
-        folder = self._scratch
+        folder = self.root / ".state" / self.label.replace("@", "-")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-    @property
-    def _scratch(self) -> Path:
-        return self.root / ".state" / self.label.replace("@", "-")
 
     def input(self, path: str) -> Path:
         """An input; its content is recorded with the run. Raises UserError where it is missing."""
@@ -196,7 +192,7 @@ class Stage:
             _replace(partial, final)
             if final.is_relative_to(self.root / "reports"):
                 _remove(self.root / "reports" / "failed" / final.relative_to(self.root / "reports"))
-        _remove(self._scratch)
+        _remove(self.scratch)
 
     def abandon(self) -> None:
         """Remove what was half written, and bring the last good outputs back from DVC's cache.

@@ -1,7 +1,8 @@
 """Models over HTTP: JSON for programs, a page for people.
 
-``app`` has the addresses, ``inputs`` what a request may hold, ``visitors`` what one may cost, ``batching``
-puts requests together that come at the same time, ``page`` shows a prediction with its explanation.
+``app`` has the addresses, ``inputs`` what a request may hold, ``connections`` what one may cost,
+``batching`` puts requests together that come at the same time, ``page`` shows a prediction with its
+explanation.
 """
 
 from __future__ import annotations

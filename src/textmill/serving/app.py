@@ -22,9 +22,9 @@ from textmill.explain import explain
 from textmill.prediction import Predictor, inputs_of
 from textmill.serving import Limits
 from textmill.serving.batching import LARGEST, Batcher, BusyError, Room
+from textmill.serving.connections import Connections, busy_response
 from textmill.serving.inputs import About, Answer, Explained, input_model, largest_body, request_model
 from textmill.serving.page import STATIC, Page, read_form
-from textmill.serving.visitors import Visitors, busy_answer
 from textmill.tasks.readers.row import shorten
 
 TOLD = 10  # things wrong with one request that are told
@@ -125,7 +125,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> JSONResponse:
-        return busy_answer(error)
+        return busy_response(error)
 
     @app.middleware("http")
     async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -143,7 +143,7 @@ def create_app(predictors: Mapping[str, Predictor], limits: Limits, host: str = 
         response.headers.update(HEADERS)
         return response
 
-    app.add_middleware(Visitors, limit=largest_body(limits))
+    app.add_middleware(Connections, limit=largest_body(limits))
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     return app
@@ -176,9 +176,10 @@ def _add_task(
         return Explained(task=name, prediction=told, explanation=found, html=html)
 
     failures: dict[int | str, dict[str, Any]] = {
-        413: {"description": "The body is too large."},
+        408: {"description": "The body did not come in time.", "model": Failure},
+        413: {"description": "The body is too large.", "model": Failure},
         422: {"description": "Invalid input: detail says where and why.", "model": Failure},
-        503: {"description": "Too many requests wait: try again."},
+        503: {"description": "Too many requests wait: try again.", "model": Failure},
     }
     about: dict[str, Any] = {"tags": [name], "responses": failures}
     app.post(f"/predict/{name}", summary=f"Predictions of {name}", **about)(predict)

@@ -121,10 +121,7 @@ def test_a_label_without_weight_is_not_learnt(project: dict[str, Any], tmp_path:
 
 
 def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
-    project: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    project: dict[str, Any], tmp_path: Path
 ) -> None:
     params, metrics = _run(project, tmp_path, seeds=3, budget={"steps": 6})
     others = sorted(path.name for path in (tmp_path / "out" / "seeds").iterdir())
@@ -136,7 +133,22 @@ def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
     assert seeds["models"] == 3
     assert seeds["values"]["accuracy"][0] == pytest.approx(found["accuracy"], abs=1e-6)
     assert found["accuracy_seeds_mean"] == pytest.approx(sum(seeds["values"]["accuracy"]) / 3, abs=1e-6)
-    # One that is cut short has the same in the end, and trains none of the seeds again that had ended.
+    # Each is the same as if its seed alone had been trained.
+    from safetensors.torch import load_file
+
+    alone, _ = _run(project, tmp_path / "alone", budget={"steps": 6})
+    first = tmp_path / "out" if kept == str(alone.seed) else tmp_path / "out" / "seeds" / str(alone.seed)
+    one, other = (load_file(p / "model.safetensors") for p in (first, tmp_path / "alone" / "out"))
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_of_several_seeds_none_that_had_ended_is_trained_again(
+    project: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, metrics = _run(project, tmp_path / "whole", seeds=3, budget={"steps": 6})
     with monkeypatch.context() as patched:
         calibrated = iter([calibrate])
         patched.setattr(finetuning, "calibrate", lambda *arguments: next(calibrated)(*arguments))
@@ -149,14 +161,7 @@ def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
     assert {k: v for k, v in again.items() if "second" not in k} == {
         k: v for k, v in metrics.items() if "second" not in k
     }
-    assert content_digest(tmp_path / "cut" / "out") == content_digest(tmp_path / "out")
-    # The one that is kept is the same as if its seed alone had been trained.
-    from safetensors.torch import load_file
-
-    alone, _ = _run(project, tmp_path / "alone", budget={"steps": 6})
-    if kept == str(alone.seed):
-        one, other = (load_file(p / "out" / "model.safetensors") for p in (tmp_path, tmp_path / "alone"))
-        assert all((one[name] == other[name]).all() for name in one)
+    assert content_digest(tmp_path / "cut" / "out") == content_digest(tmp_path / "whole" / "out")
 
 
 def test_auxiliary_tasks_are_refused_where_the_model_is_cut_into_shards(

@@ -432,7 +432,7 @@ def test_activation_checkpointing_gives_the_same_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_lora_is_merged(tmp_path):
+def test_lora_is_merged(tmp_path, capsys):
     from transformers import BertConfig, BertForSequenceClassification
 
     class Labelled(Counting):
@@ -457,7 +457,8 @@ def test_lora_is_merged(tmp_path):
     assert "classifier.weight" in moved
     assert any("query.weight" in n for n in moved)
     assert not any("embeddings" in n for n in moved)
-    again, _ = train(tmp_path, model=network(), **settings)  # that it had ended leaves it merged
+    again, _ = train(tmp_path, model=network(), **settings)
+    assert "trained by an earlier run" in capsys.readouterr().err
     assert bits(again) == bits(model)
 
 

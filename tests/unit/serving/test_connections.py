@@ -1,4 +1,4 @@
-"""What those who ask may cost: bodies that are large, slow or many, and work for those who have gone."""
+"""What a connection may cost: bodies that are slow or many, and work for clients that have disconnected."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from textmill.serving import visitors
-from textmill.serving.visitors import BODIES, Visitors
+from textmill.serving import connections
+from textmill.serving.connections import PENDING_BODIES, Connections
 
 LIMIT = 1000
 SCOPE = {"type": "http", "headers": []}
 
 
-class Visitor:
-    """One who sends the ``parts`` of a body, the last of them as the end, and waits for the answer."""
+class Client:
+    """Sends the ``parts`` of a body, the last of them as the end, and waits for the answer."""
 
     def __init__(self, *parts: bytes) -> None:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -28,10 +28,10 @@ class Visitor:
     def send(self, part: bytes, *, more: bool) -> None:
         self.messages.put_nowait({"type": "http.request", "body": part, "more_body": more})
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         self.messages.put_nowait({"type": "http.disconnect"})
 
-    async def visit(self, app: Visitors) -> None:
+    async def ask(self, app: Connections) -> None:
         async def answer(message: Any) -> None:
             self.answered.append(message)
 
@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
-        self.withdrawn = 0
+        self.cancelled = 0
         self.go = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -55,76 +55,76 @@ class Server:
         try:
             await self.go.wait()
         except asyncio.CancelledError:
-            self.withdrawn += 1
+            self.cancelled += 1
             raise
         await send({"type": "http.response.start", "status": 200})
 
 
 def test_a_body_is_handed_on_whole_and_half_a_one_is_none() -> None:
-    async def ask() -> Server:
+    async def run() -> Server:
         server = Server()
         server.go.set()
-        app = Visitors(server, LIMIT)
-        whole, half = Visitor(b"text=", b"whole"), Visitor()
+        app = Connections(server, LIMIT)
+        whole, half = Client(b"text=", b"whole"), Client()
         half.send(b"text=half", more=True)
-        half.leave()
-        await asyncio.gather(whole.visit(app), half.visit(app))
-        assert (whole.status, half.status, app.coming) == (200, None, 0)
+        half.disconnect()
+        await asyncio.gather(whole.ask(app), half.ask(app))
+        assert (whole.status, half.status, app.pending) == (200, None, 0)
         return server
 
-    assert asyncio.run(ask()).bodies == [b"text=whole"]
+    assert asyncio.run(run()).bodies == [b"text=whole"]
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visitors, "SECONDS", 0.05)
+    monkeypatch.setattr(connections, "BODY_TIMEOUT", 0.05)
 
-    async def ask() -> None:
+    async def run() -> None:
         server = Server()
-        app = Visitors(server, LIMIT)
-        slow = Visitor()
+        app = Connections(server, LIMIT)
+        slow = Client()
         slow.send(b"text=", more=True)
-        await slow.visit(app)
-        assert (slow.status, app.coming, server.bodies) == (408, 0, [])
+        await slow.ask(app)
+        assert (slow.status, app.pending, server.bodies) == (408, 0, [])
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
 def test_only_so_many_bodies_are_kept_before_they_are_whole() -> None:
-    async def ask() -> None:
+    async def run() -> None:
         server = Server()
         server.go.set()
-        app = Visitors(server, LIMIT)
-        guests = [Visitor() for _ in range(BODIES + 2)]
-        asked = [asyncio.create_task(guest.visit(app)) for guest in guests]
-        for guest in guests:
-            guest.send(b"a" * LIMIT, more=True)
+        app = Connections(server, LIMIT)
+        clients = [Client() for _ in range(PENDING_BODIES + 2)]
+        asked = [asyncio.create_task(client.ask(app)) for client in clients]
+        for client in clients:
+            client.send(b"a" * LIMIT, more=True)
         await asyncio.sleep(0.01)
-        assert [guest.status for guest in guests] == [None] * BODIES + [503] * 2
-        assert app.coming == BODIES * LIMIT
-        for guest in guests:
-            guest.send(b"", more=False)
+        assert [client.status for client in clients] == [None] * PENDING_BODIES + [503] * 2
+        assert app.pending == PENDING_BODIES * LIMIT
+        for client in clients:
+            client.send(b"", more=False)
         await asyncio.gather(*asked)
-        assert [guest.status for guest in guests] == [200] * BODIES + [503] * 2
-        assert app.coming == 0
+        assert [client.status for client in clients] == [200] * PENDING_BODIES + [503] * 2
+        assert app.pending == 0
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def test_work_for_one_who_has_gone_is_withdrawn() -> None:
-    async def ask() -> None:
+def test_work_for_a_client_that_has_disconnected_is_cancelled() -> None:
+    async def run() -> None:
         server = Server()
-        app = Visitors(server, LIMIT)
-        gone, patient = Visitor(b"gone"), Visitor(b"patient")
-        asked = [asyncio.create_task(visitor.visit(app)) for visitor in (gone, patient)]
+        app = Connections(server, LIMIT)
+        gone, patient = Client(b"gone"), Client(b"patient")
+        asked = [asyncio.create_task(client.ask(app)) for client in (gone, patient)]
         await asyncio.sleep(0.01)
-        gone.leave()
+        gone.disconnect()
         await asked[0]
-        assert server.withdrawn == 1
+        assert server.cancelled == 1
         server.go.set()
         await asked[1]
-        assert (gone.status, patient.status, server.withdrawn) == (None, 200, 1)
+        assert (gone.status, patient.status, server.cancelled) == (None, 200, 1)
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
 def test_what_goes_wrong_inside_is_told_to_the_server() -> None:
@@ -132,4 +132,4 @@ def test_what_goes_wrong_inside_is_told_to_the_server() -> None:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        asyncio.run(Visitor(b"").visit(Visitors(broken, LIMIT)))
+        asyncio.run(Client(b"").ask(Connections(broken, LIMIT)))
