@@ -65,7 +65,7 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
         torch.cuda.set_rng_state(state["random_cuda"].cpu(), device)
 
 
-def keep(folder: Path, model: nn.Module, fingerprint: str, result: dict[str, Any]) -> None:
+def save_finished(folder: Path, model: nn.Module, fingerprint: str, result: dict[str, Any]) -> None:
     """Write the weights of a training that has ended, and its ``result``; the file is whole at any time."""
     from safetensors.torch import save_file
 
@@ -75,8 +75,8 @@ def keep(folder: Path, model: nn.Module, fingerprint: str, result: dict[str, Any
     os.replace(partial, folder / FINISHED)
 
 
-def take(folder: Path, model: nn.Module, fingerprint: str) -> dict[str, Any] | None:
-    """Give ``model`` the weights that ``keep`` wrote, and return the result.
+def load_finished(folder: Path, model: nn.Module, fingerprint: str) -> dict[str, Any] | None:
+    """Give ``model`` the weights that ``save_finished`` wrote, and return the result.
 
     None where there are none of a training with this ``fingerprint``; those of another are removed.
     """

@@ -38,7 +38,7 @@ def finetune(
     """Train the pretrained model in ``model`` on the task's train split, and save it in ``output``.
 
     The dev split is scored ``validations`` times; for the families that classify or point, and under early
-    stopping, the weights with the best gate metric are kept. ``folder`` holds resume checkpoints. With
+    stopping, the weights with the best gate metric are kept. ``folder`` holds what ``fit`` goes on from. With
     ``seeds`` above 1 as many models are trained, from the parameters' seed on: the best on dev is saved, the
     others in ``output/seeds``, and the logged curves are the first one's. Returns metrics of the training and
     of the dev split (``dev_`` and the metric's name; with several seeds also its ``_mean`` and

@@ -20,7 +20,7 @@ from textmill.errors import UserError
 from textmill.records import read_json
 from textmill.training import optimizers
 from textmill.training.best import BEST
-from textmill.training.checkpoints import CHECKPOINT, keep, take
+from textmill.training.checkpoints import CHECKPOINT, load_finished, save_finished
 from textmill.training.data import Batches, PackedBatches, Stream
 from textmill.training.module import RESULT, Module
 from textmill.training.plan import Plan
@@ -72,7 +72,7 @@ def fit(
         best = "validation_loss"
     alone = processes(trainer) == 1
     mark = fingerprint(model, train, validation, training, trainer, seed, best)
-    if alone and (ended := take(folder, model, mark)) is not None:
+    if alone and (ended := load_finished(folder, model, mark)) is not None:
         print(f"trained by an earlier run ({ended['metrics']['steps']:,} steps)", file=sys.stderr, flush=True)
         if logger is not None:
             for step, metrics in ended["curve"]:
@@ -133,7 +133,7 @@ def fit(
     torch.nn.Module.to(model, "cpu")
     result = read_json(folder / RESULT)
     if alone:
-        keep(folder, model, mark, result)
+        save_finished(folder, model, mark, result)
     for name in (CHECKPOINT, BEST, RESULT):
         (folder / name).unlink(missing_ok=True)
     return dict(result["metrics"])

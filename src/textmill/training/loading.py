@@ -35,6 +35,8 @@ def load(family: Family, folder: Path) -> PreTrainedModel:
     transformers.utils.logging.disable_progress_bar()  # of reading and writing one small file
     with _unreported(kind, head):
         model: PreTrainedModel = auto.from_pretrained(folder, dtype=torch.float32, **settings)
+    # Where this project lies is nobody's business who is given the model, and no part of what was learnt.
+    model.config.name_or_path = ""
     return model
 
 

@@ -120,6 +120,14 @@ def test_a_label_without_weight_is_not_learnt(project: dict[str, Any], tmp_path:
     assert {row["prediction"] for row in said} == {"positive"}
 
 
+def test_what_is_saved_does_not_say_where_it_was_made(project: dict[str, Any], tmp_path: Path) -> None:
+    _run(project, tmp_path, budget={"steps": 1})
+    for path in (tmp_path / "out").glob("*.json"):
+        text = path.read_text(encoding="utf-8")
+        assert str(project["top"]) not in text
+        assert str(tmp_path) not in text
+
+
 def test_of_several_seeds_the_best_on_dev_is_kept_and_all_are_evaluated(
     project: dict[str, Any], tmp_path: Path
 ) -> None:
