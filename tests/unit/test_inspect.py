@@ -175,6 +175,14 @@ def test_several_labels_in_a_cell_or_in_columns_are_found(
     assert sum(counts[f"{split}_examples"] for split in ("train", "dev", "test")) == 60
 
 
+def test_a_space_after_some_labels_does_not_make_them_several(tmp_path: Path) -> None:
+    rows = "".join(f"{text},{('yes', 'no', 'yes ')[i % 3]}\n" for i, (text, _) in enumerate(ROWS))
+    (tmp_path / "a.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    ((_, spec),) = blocks(inspect(tmp_path / "a.csv")).items()
+    assert "multi_label" not in spec["data"]
+    assert "separator" not in spec["data"].get("options", {})
+
+
 @pytest.mark.parametrize(
     ("cells", "labels"),
     [
