@@ -175,6 +175,28 @@ def test_several_labels_in_a_cell_or_in_columns_are_found(
     assert sum(counts[f"{split}_examples"] for split in ("train", "dev", "test")) == 60
 
 
+def test_english_words_among_chinese_characters_stay_apart(tmp_path: Path, params: Params) -> None:
+    said = "".join(f"{c} O\n" for c in "我们昨天在这里看了一场很好的演出和朋友一起")
+    sentences = [
+        f"{said}{c} O\nNew B-place\nYork I-place\n\n" for c in "的一是不了人有他中大来上个国到说时要就出"
+    ]
+    (tmp_path / "a.conll").write_text("".join(sentences), encoding="utf-8")
+    ((_, spec),) = blocks(inspect(tmp_path / "a.conll")).items()
+    read(spec, params, tmp_path / "out")
+    assert "New York" in (tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("character", ["a", "好"])
+def test_a_line_too_long_is_no_wrong_encoding(tmp_path: Path, character: str) -> None:
+    rows = [json.dumps({"text": t, "label": n}) for t, n in ROWS]
+    rows.append(json.dumps({"text": character * 10_000_001, "label": "yes"}, ensure_ascii=False))
+    (tmp_path / "a.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    report = inspect(tmp_path / "a.jsonl")
+    ((_, spec),) = blocks(report).items()
+    assert "encoding" not in spec["data"].get("options", {})
+    assert "characters; at most 10,000,000" in report
+
+
 def test_a_space_after_some_labels_does_not_make_them_several(tmp_path: Path) -> None:
     rows = "".join(f"{text},{('yes', 'no', 'yes ')[i % 3]}\n" for i, (text, _) in enumerate(ROWS))
     (tmp_path / "a.csv").write_text("text,label\n" + rows, encoding="utf-8")
@@ -255,7 +277,7 @@ def test_a_broken_line_of_another_encoding_leaves_the_rest_as_it_is(tmp_path: Pa
     (tmp_path / "a.csv").write_bytes(f"text,label\n{rows}".encode("gb18030") + b"\xff\xff,1\n")
     report = inspect(tmp_path / "a.csv")
     assert "read as gb18030" in report
-    assert "lines that are not gb18030: 1" in report
+    assert "lines that cannot be read: 1" in report
     assert "bad rows for a: 1 of 31" in report
 
 

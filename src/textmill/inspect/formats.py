@@ -66,15 +66,18 @@ def detect(file: File, like: Found | None = None) -> Found:
         if wide:
             raise
         known = like.options.get("encoding") if like else None
-        if known and encodings.fits(file.content, known):
+        if encodings.fits(file.content, "utf-8"):  # a line is too long
+            notes = [f"a line that cannot be read: {error}"]
+        elif known and encodings.fits(file.content, known):
             options["encoding"], told = known, f"read as {known} like the other files"
         else:
             options["encoding"], told = encodings.guess(file.content)
-        notes = [f"encoding: {str(error).partition(';')[0]}; {told}"]
-        numbered = list(file.numbered(options["encoding"]))
+        if "encoding" in options:
+            notes = [f"encoding: {str(error).partition(';')[0]}; {told}"]
+        numbered = list(file.numbered(options.get("encoding")))
         lines = [line for _, line, problem in numbered if not problem]
         if len(lines) < len(numbered):
-            notes.append(f"lines that are not {options['encoding']}: {len(numbered) - len(lines):,}")
+            notes.append(f"lines that cannot be read: {len(numbered) - len(lines):,}")
     filled = [line for line in lines if line.strip()]
     if not filled:
         raise UserError(f"{file.name}: the file is empty")
@@ -351,10 +354,19 @@ def scheme_of(sentences: Sequence[Sequence[str]]) -> str:
 
 
 def joining(sentences: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """The option that puts nothing between tokens, where nearly all are characters, most of them Han."""
+    """The option that puts nothing between tokens, where nearly all are characters, most of them Han.
+
+    Not where two words of another script are neighbours, which would become one.
+    """
     tokens = [token for sentence in sentences for token in sentence]
+    if any(_is_word(a) and _is_word(b) for sentence in sentences for a, b in pairwise(sentence)):
+        return {}
     single = sum(len(token) == 1 for token in tokens)
     return {"join": ""} if single > 0.9 * len(tokens) and 2 * sum(map(has_han, tokens)) > len(tokens) else {}
+
+
+def _is_word(token: str) -> bool:
+    return len(token) > 1 and token.isalpha() and not has_han(token)
 
 
 def _table(file: File, lines: Sequence[str], like: Found | None) -> Found | None:
