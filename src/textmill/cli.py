@@ -390,9 +390,9 @@ def _generate(arguments: argparse.Namespace) -> str:
 
 
 def _annotate(arguments: argparse.Namespace) -> str:
+    from textmill.annotation import check, export, labelling_interface, least_sure
     from textmill.prediction import Predictor, find_model
     from textmill.records import read_examples
-    from textmill.tasks.annotate import check, export, labelling_interface, least_sure
 
     predictor = Predictor(find_model(arguments.task))
     if predictor.task is None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from textmill.annotation import check, export, labelling_interface, least_sure
 from textmill.errors import UserError
 from textmill.params import Params
 from textmill.records import read_examples
-from textmill.tasks.annotate import check, export, labelling_interface, least_sure
 from textmill.tasks.readers import prepare
 from textmill.tasks.readers.offsets import from_utf16, to_utf16
 
@@ -159,10 +159,10 @@ def test_label_studio_s_interface_finds_a_second_text_in_every_task(make_task: A
 
 
 def test_the_interface_names_every_label_and_other_families_are_told(make_task: Any) -> None:
-    example = {"text": TEXT, "head": SPANS[0], "tail": {"start": 0, "end": 1}}  # whose type nobody knows
-    for name in ("sentiment", "entities", "relations"):
+    arguments = {"head": SPANS[0], "tail": {"start": 0, "end": 1}}  # whose type nobody knows
+    for name, further in (("sentiment", {}), ("entities", {}), ("relations", arguments)):
         task = make_task(name, labels=["a & b", 'say "c"'])
-        tree = ElementTree.fromstring(labelling_interface(task, [example]))
+        tree = ElementTree.fromstring(labelling_interface(task, [{"text": TEXT, **further}]))
         assert {"a & b", 'say "c"'} <= {element.get("value") for element in tree.iter()}
     assert {element.get("value") for element in tree.iter("Label")} == {"person", "tail"}
     with pytest.raises(UserError, match="headlines is sequence_to_sequence"):

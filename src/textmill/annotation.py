@@ -69,8 +69,9 @@ def labelling_interface(task: Task, examples: Sequence[Example]) -> str:
         inside = "".join(f"    <Choice value={quoteattr(label)}/>\n" for label in labels)
         parts = f'  <Choices name="label" toName="text" choice="{choice}">\n{inside}  </Choices>\n'
     else:
-        types = {label for example in examples for _, label in _arguments(example)}
-        spans = labels if task.family == "token_classification" else sorted(types)
+        spans: Sequence[str] = labels
+        if task.family == "relation_classification":
+            spans = sorted({label for example in examples for _, label in _arguments(example)})
         inside = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in spans)
         parts = f'  <Labels name="label" toName="text">\n{inside}  </Labels>\n'
         if task.family == "relation_classification":
