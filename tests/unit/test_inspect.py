@@ -193,16 +193,19 @@ def test_a_line_too_long_is_no_wrong_encoding(tmp_path: Path, character: str) ->
     (tmp_path / "a.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     report = inspect(tmp_path / "a.jsonl")
     ((_, spec),) = blocks(report).items()
-    assert "encoding" not in spec["data"].get("options", {})
-    assert "characters; at most 10,000,000" in report
+    assert "options" not in spec["data"]
+    assert f"a.jsonl:{len(rows)}: a line of 10,000,0" in report
+    assert f"bad rows for a: 1 of {len(rows)}" in report
 
 
 def test_a_space_after_some_labels_does_not_make_them_several(tmp_path: Path) -> None:
     rows = "".join(f"{text},{('yes', 'no', 'yes ')[i % 3]}\n" for i, (text, _) in enumerate(ROWS))
     (tmp_path / "a.csv").write_text("text,label\n" + rows, encoding="utf-8")
-    ((_, spec),) = blocks(inspect(tmp_path / "a.csv")).items()
+    report = inspect(tmp_path / "a.csv")
+    ((_, spec),) = blocks(report).items()
     assert "multi_label" not in spec["data"]
-    assert "separator" not in spec["data"].get("options", {})
+    assert "options" not in spec["data"]
+    assert "set data.label_names to {'yes ': 'yes'}" in report
 
 
 @pytest.mark.parametrize(
@@ -371,7 +374,10 @@ def test_bad_rows_mixed_encodings_and_splits_of_one_file_are_told(tmp_path: Path
     assert "a.txt:1: tag: 'I-person' (token 1)" in report
     mixed = "".join(f"text {i} é,{i % 2}\n" for i in range(30)).encode() + b"caf\xe9,1\n"
     (tmp_path / "b.csv").write_bytes(mixed)
-    assert "30 lines are and 1 are not: the encodings are mixed" in inspect(tmp_path / "b.csv")
+    report = inspect(tmp_path / "b.csv")
+    assert "30 lines are UTF-8 and 1 are not: the encodings are mixed" in report
+    assert "bad rows for b: 1 of 31" in report
+    assert blocks(report)["b"]["data"]["options"] == {"header": False}  # and no encoding
     splits = {"train": ROWS, "val": ROWS[:6], "oos_val": ROWS[:3]}
     (tmp_path / "c.json").write_text(json.dumps(splits), encoding="utf-8")
     report = inspect(tmp_path / "c.json")

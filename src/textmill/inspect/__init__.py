@@ -135,6 +135,8 @@ def _texts(found: Found, kind: Shape) -> list[str]:
             f"{label} {count:,} ({count / total:.0%})" for label, count in kind.counts.most_common(12)
         )
         lines.append(f"labels: {len(kind.counts)}: {shown}{' ...' if len(kind.counts) > 12 else ''}")
+        if spaced := {label: label.strip() for label in sorted(kind.counts) if label != label.strip()}:
+            lines.append(f"labels with spaces around them: mend them, or set data.label_names to {spaced}")
     return lines
 
 

@@ -62,10 +62,9 @@ def separator_of(column: Sequence[Sequence[str]]) -> str | None:
     """What divides several labels in a cell: the parts are fewer than the cells, and one stands alone too."""
     cells = {name for of_text in column for name in of_text}
     for sign in SEPARATORS:
-        parts = {part for name in cells for part in split_cell([name], sign)}
-        # Spaces around a label are no sign, though parts without them are fewer too.
         if not any(sign in name for name in cells):
-            continue
+            continue  # the parts have lost no more than spaces
+        parts = {part for name in cells for part in split_cell([name], sign)}
         if 1 < len(parts) < len(cells) and len(parts) <= FEW and parts & cells:
             return sign
     return None

@@ -31,13 +31,15 @@ COMMON = {
 PAIR = re.compile(rb"[\xb0-\xd7\xa1-\xa3][\xa1-\xfe]")
 
 
-def guess(content: bytes) -> tuple[str, str]:
-    """The likeliest encoding of bytes that are not UTF-8, and what is to be told of it."""
+def guess(content: bytes) -> tuple[str | None, str]:
+    """The likeliest encoding, and what is to be told of it; None where most lines beyond ASCII are UTF-8."""
     lines = [line for line in content.split(b"\n") if not line.isascii()]
-    whole = sum(fits(line, "utf-8") for line in lines)
-    if 2 * whole > len(lines):
-        counted = f"but {whole:,} lines are and {len(lines) - whole:,} are not"
-        return "latin-1", f"{counted}: the encodings are mixed, mend the file"
+    broken = sum(not fits(line, "utf-8") for line in lines)
+    if not broken:
+        return None, "mend the line"
+    if 2 * broken < len(lines):
+        counted = f"{len(lines) - broken:,} lines are UTF-8 and {broken:,} are not"
+        return None, f"{counted}: the encodings are mixed, mend the file"
     name = _likeliest(lines)
     # A few lines may be broken, and the reader tells these.
     if sum(fits(line, name) for line in lines) < 0.9 * len(lines):

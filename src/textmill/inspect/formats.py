@@ -65,17 +65,16 @@ def detect(file: File, like: Found | None = None) -> Found:
     except UserError as error:
         if wide:
             raise
-        known = like.options.get("encoding") if like else None
-        if encodings.fits(file.content, "utf-8"):  # a line is too long
-            notes = [f"a line that cannot be read: {error}"]
-        elif known and encodings.fits(file.content, known):
-            options["encoding"], told = known, f"read as {known} like the other files"
+        encoding = like.options.get("encoding") if like else None
+        if encoding and encodings.fits(file.content, encoding):
+            told = f"read as {encoding} like the other files"
         else:
-            options["encoding"], told = encodings.guess(file.content)
-        if "encoding" in options:
-            notes = [f"encoding: {str(error).partition(';')[0]}; {told}"]
-        numbered = list(file.numbered(options.get("encoding")))
+            encoding, told = encodings.guess(file.content)
+        if encoding:
+            options["encoding"] = encoding
+        numbered = list(file.numbered(encoding))
         lines = [line for _, line, problem in numbered if not problem]
+        notes = [f"{str(error).partition(';')[0]}; {told}"]
         if len(lines) < len(numbered):
             notes.append(f"lines that cannot be read: {len(numbered) - len(lines):,}")
     filled = [line for line in lines if line.strip()]
@@ -356,17 +355,19 @@ def scheme_of(sentences: Sequence[Sequence[str]]) -> str:
 def joining(sentences: Sequence[Sequence[str]]) -> dict[str, Any]:
     """The option that puts nothing between tokens, where nearly all are characters, most of them Han.
 
-    Not where two words of another script are neighbours, which would become one.
+    Not where words of another script are more often neighbours, which would become one, than its characters.
     """
     tokens = [token for sentence in sentences for token in sentence]
-    if any(_is_word(a) and _is_word(b) for sentence in sentences for a, b in pairwise(sentence)):
-        return {}
     single = sum(len(token) == 1 for token in tokens)
-    return {"join": ""} if single > 0.9 * len(tokens) and 2 * sum(map(has_han, tokens)) > len(tokens) else {}
-
-
-def _is_word(token: str) -> bool:
-    return len(token) > 1 and token.isalpha() and not has_han(token)
+    if single <= 0.9 * len(tokens) or 2 * sum(map(has_han, tokens)) <= len(tokens):
+        return {}
+    neighbours = [
+        {len(a) == 1, len(b) == 1}
+        for sentence in sentences
+        for a, b in pairwise(sentence)
+        if not has_han(a + b) and (a + b).isalnum()
+    ]
+    return {} if neighbours.count({False}) > neighbours.count({True}) else {"join": ""}
 
 
 def _table(file: File, lines: Sequence[str], like: Found | None) -> Found | None:
